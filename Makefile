@@ -1,0 +1,110 @@
+# Everything is done by a target here; `make help` lists them. What a target
+# needs (libxgboost, the page's scripts, linters, a browser) it installs itself,
+# pinned, into a cache outside the tree.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/drumbeat
+GO ?= go
+PYTHON ?= python3
+DIR ?= drumbeat-data
+
+XGBOOST_VERSION := 3.2.0
+LINT_VERSION := v2.15.0
+DELTALAKE_VERSION := 1.6.6
+
+XGBOOST := $(CACHE)/xgboost-cpu-$(XGBOOST_VERSION)/xgboost/lib/libxgboost.so
+LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)/golangci-lint
+READERS := $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION)/bin/python
+ASSETS := web/assets/vendor/.complete
+
+# Package registries hiccup: three tries, with a pause that grows.
+retry = for i in 1 2 3; do $(1) && break || { [ $$i = 3 ] && exit 1; sleep $$((i * 5)); }; done
+
+export DRUMBEAT_XGBOOST = $(XGBOOST)
+export DRUMBEAT_PYTHON = $(READERS)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: quickstart
+quickstart: build $(XGBOOST) ## build, then the whole loop on simulated machines until Ctrl-C
+	./bin/drumbeat quickstart --dir $(DIR)
+
+.PHONY: build
+build: $(ASSETS) ## bin/drumbeat, without cgo
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/drumbeat ./cmd/drumbeat
+
+.PHONY: check
+check: $(ASSETS) lint vet ## the quick part: format, lint, vet, short race tests; no service
+	$(GO) test -race -short ./...
+
+.PHONY: test
+test: build lint vet $(XGBOOST) $(READERS) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
+	$(GO) test -race -tags real,browser -timeout 20m ./...
+
+.PHONY: lint
+lint: $(LINT) $(ASSETS) ## format and lint; fails on any finding
+	$(LINT) fmt --diff
+	$(LINT) run --build-tags real,browser ./...
+
+.PHONY: fmt
+fmt: $(LINT) ## format the code
+	$(LINT) fmt
+
+.PHONY: vet
+vet: $(ASSETS) ## go vet, with every build tag
+	$(GO) vet -tags real,browser ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (default 20s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-20s} $$pkg; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: $(XGBOOST) ## the benchmarks beside the code
+	$(GO) test -tags real -run '^$$' -bench . -benchmem ./...
+
+.PHONY: clean
+clean: ## what make build and make quickstart left in the tree
+	rm -rf bin web/assets/vendor web/node_modules $(DIR)
+
+# The library out of the wheel: both folders stay, libxgboost.so finds its
+# libgomp beside it.
+$(XGBOOST):
+	@echo "installing libxgboost $(XGBOOST_VERSION)"
+	@rm -rf $(CACHE)/xgboost.tmp && mkdir -p $(CACHE)/xgboost.tmp
+	@$(call retry,$(PYTHON) -m pip download -q --disable-pip-version-check --no-deps -d $(CACHE)/xgboost.tmp xgboost-cpu==$(XGBOOST_VERSION))
+	@cd $(CACHE)/xgboost.tmp && $(PYTHON) -m zipfile -e xgboost_cpu-*.whl . && rm xgboost_cpu-*.whl
+	@rm -rf $(CACHE)/xgboost-cpu-$(XGBOOST_VERSION) && mv $(CACHE)/xgboost.tmp $(CACHE)/xgboost-cpu-$(XGBOOST_VERSION)
+
+$(LINT):
+	@echo "installing golangci-lint $(LINT_VERSION)"
+	@mkdir -p $(@D)
+	@$(call retry,GOBIN=$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION))
+
+$(READERS):
+	@echo "installing the Python reader of Delta tables $(DELTALAKE_VERSION)"
+	@rm -rf $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION) && mkdir -p $(CACHE)
+	@$(PYTHON) -m venv $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION)
+	@$(call retry,$(READERS) -m pip install -q --disable-pip-version-check deltalake==$(DELTALAKE_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION); exit 1; }
+
+PYARROW_VERSION := 26.0.1
+
+# npm ci installs what the lock file pins; the bundle goes into an ignored,
+# embedded folder.
+$(ASSETS): web/package.json web/package-lock.json
+	@echo "installing the page's scripts"
+	@$(call retry,npm ci --prefix web --no-audit --no-fund --loglevel=error)
+	@npm run --silent --prefix web bundle
+	@touch $@
+
+.PHONY: browser-ready
+browser-ready:
+	@command -v chromium >/dev/null || { echo "installing chromium"; $(call retry,apt-get update -qq); $(call retry,apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null); }

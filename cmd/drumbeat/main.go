@@ -1,0 +1,114 @@
+// Command drumbeat predicts the failures of a fleet's machines and tells the
+// right person in time. It is one binary for the whole loop; `drumbeat --help`
+// lists its commands.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"drumbeat"
+)
+
+// The exit codes: 1 for something that went wrong, 2 for a wrong call, and
+// the shell's own for an interrupt.
+const (
+	exitFault       = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// commands is the table of commands, one file each.
+type commands struct {
+	Quickstart quickstartCommand `cmd:"" help:"The whole loop on simulated machines: from nothing to a live alert within a minute."`
+	Run        runCommand        `cmd:"" help:"Keep a data folder's fleet running: ingest, score, alert, serve the page."`
+	Import     importCommand     `cmd:"" help:"Bring a fleet's CSV files in, through the topic to gold."`
+	Train      trainCommand      `cmd:"" help:"Fit a model on gold, measure it honestly, register it."`
+	Models     modelsCommand     `cmd:"" help:"List model versions, the champion and the ledger."`
+	Alerts     alertsCommand     `cmd:"" help:"List alerts and technicians' findings."`
+	Lake       lakeCommand       `cmd:"" help:"Count what the lake holds, table by table, fate by fate."`
+	Sim        simCommand        `cmd:"" help:"Simulate a laundry fleet into CSV files."`
+	Token      tokenCommand      `cmd:"" help:"Make a bearer token or a sign-in link for a data folder."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+
+	Verbose bool `short:"v" help:"Log what the parts do, to standard error."`
+}
+
+// process is what a command may know of the process that it runs in.
+type process struct {
+	stdout   io.Writer
+	stderr   io.Writer
+	log      *slog.Logger
+	terminal bool // standard error is a terminal: progress may be drawn
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run parses the arguments, runs the command and returns the exit code.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var cli commands
+	parser, err := kong.New(&cli,
+		kong.Name("drumbeat"),
+		kong.Description("Predicts machine failures and tells the right person in time.\n\n"+
+			"Start with `drumbeat quickstart`. Data stays in one folder (--dir, --data); nothing else is needed."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"steps": strings.Join(stepNames, ",")},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "drumbeat:", err)
+		return exitFault
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	kongCtx, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "drumbeat:", err)
+		fmt.Fprintln(os.Stderr, "drumbeat --help lists the commands, drumbeat COMMAND --help their flags")
+		return exitUsage
+	}
+	err = kongCtx.Run(newProcess(cli.Verbose))
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return exitInterrupted
+	case errors.Is(err, errSaid):
+		return exitFault
+	default:
+		fmt.Fprintln(os.Stderr, "drumbeat:", err)
+		if errors.Is(err, drumbeat.ErrNewer) {
+			fmt.Fprintln(os.Stderr, "use the Drumbeat that wrote this folder, or a later one")
+		}
+		return exitFault
+	}
+}
+
+// errSaid ends a command whose fault was already told on its output.
+var errSaid = errors.New("already said")
+
+func newProcess(verbose bool) *process {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelInfo
+	}
+	return &process{
+		stdout:   os.Stdout,
+		stderr:   os.Stderr,
+		log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		terminal: isTerminal(os.Stderr),
+	}
+}

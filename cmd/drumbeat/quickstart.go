@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"drumbeat"
+	"drumbeat/fleets"
+	"drumbeat/sim"
+)
+
+// quickstartCommand plays the whole loop on simulated machines.
+type quickstartCommand struct {
+	Dir      string        `default:"drumbeat-data" help:"Data folder; made if it does not exist, gone on with if it does." type:"path"`
+	Once     bool          `help:"Do every step once and end, instead of playing on until Ctrl-C."`
+	JSON     bool          `name:"json" help:"Print one JSON document with each step's evidence (with --once)."`
+	Speed    float64       `default:"1" help:"Fleet hours to play each second once the page is up; 0 plays none."`
+	Until    string        `help:"End after this step (with --once): ${steps}." enum:",${steps}" default:""`
+	Seed     uint64        `default:"1" help:"Seed of the simulation: the same seed plays the same fleet, to the bit."`
+	Machines int           `default:"100" help:"How many machines to simulate (1 to 20000)."`
+	Days     int           `default:"90" help:"Days of history to begin with (35 to 1000)."`
+	Start    drumbeat.Time `default:"\"2026-03-02T00:00:00Z\"" hidden:""`
+	Listen   string        `default:"127.0.0.1:0" help:"Address of the page and the API."`
+}
+
+// Help teaches the command.
+func (quickstartCommand) Help() string {
+	return `Simulates a laundry's machines and takes them through the loop: telemetry into the embedded Kafka broker, bronze, silver and
+gold tables, the online store, a model with its honest figures, the API and the page, on which an alert opens for a machine
+that is about to fail. Everything stays in --dir.
+
+Examples:
+  drumbeat quickstart                       the page, until Ctrl-C; again to go on
+  drumbeat quickstart --speed 6             six fleet hours a second
+  drumbeat quickstart --once --json --dir D the same as evidence, then end`
+}
+
+// stepNames are the steps in their order.
+var stepNames = []string{"produce", "ingest", "refine", "materialize", "train", "serve", "alert", "finding"}
+
+// stepReport is one step with what it showed.
+type stepReport struct {
+	Name     string   `json:"name"`
+	OK       bool     `json:"ok"`
+	Seconds  float64  `json:"seconds"`
+	Evidence any      `json:"evidence,omitempty"`
+	Faults   []string `json:"faults,omitempty"`
+}
+
+// quickstartReport is the document of --json.
+type quickstartReport struct {
+	OK      bool         `json:"ok"`
+	Seconds float64      `json:"seconds"`
+	Steps   []stepReport `json:"steps"`
+}
+
+// quickstart is one run of the command.
+type quickstart struct {
+	*process
+	cmd     *quickstartCommand
+	started time.Time
+	daemon  *daemon
+	sim     *sim.Sim
+	player  *player
+	report  quickstartReport
+	// needed by later steps
+	until drumbeat.Time // the end of history
+	page  *visitor
+}
+
+// Run runs the command.
+func (c *quickstartCommand) Run(ctx context.Context, p *process) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	files, err := fs.Sub(fleets.FS(), "laundry")
+	if err != nil {
+		return fmt.Errorf("open the laundry fleet: %w", err)
+	}
+	q := &quickstart{process: p, cmd: c, started: time.Now()}
+	site, err := openSite(ctx, c.Dir, &newFolder{
+		files: files,
+		sim:   &simHead{Seed: c.Seed, Machines: c.Machines, Start: c.Start, Days: c.Days},
+	}, p)
+	if err != nil {
+		return err
+	}
+	if site.head.Sim == nil {
+		return errors.Join(fmt.Errorf("data folder %s holds a real fleet; choose another with --dir: %w", c.Dir, drumbeat.ErrConflict),
+			site.Close())
+	}
+	q.daemon = newDaemon(site)
+	q.until = site.head.Sim.Start.Add(time.Duration(site.head.Sim.Days) * 24 * time.Hour)
+	err = q.play(ctx)
+	return errors.Join(err, site.Close())
+}
+
+func (c *quickstartCommand) check() error {
+	switch {
+	case c.Machines < 1 || c.Machines > 20000:
+		return fmt.Errorf("--machines %d: want 1 to 20000: %w", c.Machines, drumbeat.ErrInvalid)
+	case c.Days < 35 || c.Days > 1000:
+		return fmt.Errorf("--days %d: want 35 to 1000; fewer leave no room to train and test with a gap: %w", c.Days, drumbeat.ErrInvalid)
+	case c.Speed < 0:
+		return fmt.Errorf("--speed %g: want 0 or more: %w", c.Speed, drumbeat.ErrInvalid)
+	case c.JSON && !c.Once:
+		return fmt.Errorf("--json prints when the steps are done; it needs --once: %w", drumbeat.ErrInvalid)
+	case c.Until != "" && !c.Once:
+		return fmt.Errorf("--until ends the steps early; it needs --once: %w", drumbeat.ErrInvalid)
+	}
+	return nil
+}
+
+// play takes a new folder through every step, or goes on with one that was
+// taken through them before.
+func (q *quickstart) play(ctx context.Context) error {
+	learned, err := q.daemon.hasChampion(ctx)
+	if err != nil {
+		return err
+	}
+	if learned && q.cmd.Once {
+		return fmt.Errorf("data folder %s was taken through the steps before; choose a new one with --dir: %w",
+			q.cmd.Dir, drumbeat.ErrConflict)
+	}
+	if learned {
+		return q.goOn(ctx)
+	}
+	err = q.steps(ctx)
+	if q.cmd.JSON {
+		err = errors.Join(err, q.print())
+	}
+	if err != nil || q.cmd.Once {
+		return err
+	}
+	return q.live(ctx)
+}
+
+// steps runs every step in order, and ends at the first whose evidence does
+// not hold.
+func (q *quickstart) steps(ctx context.Context) (err error) {
+	defer func() {
+		q.report.Seconds = time.Since(q.started).Seconds()
+		q.report.OK = err == nil
+	}()
+	run := map[string]func(context.Context) (evidence any, faults []string, err error){
+		"produce": q.produce, "ingest": q.ingest, "refine": q.refine, "materialize": q.materialize,
+		"train": q.train, "serve": q.serve, "alert": q.alert, "finding": q.finding,
+	}
+	for _, name := range stepNames {
+		began := time.Now()
+		evidence, faults, err := run[name](ctx)
+		if err != nil && ctx.Err() == nil {
+			faults = append(faults, err.Error())
+		}
+		report := stepReport{
+			Name: name, OK: err == nil && len(faults) == 0, Seconds: time.Since(began).Seconds(),
+			Evidence: evidence, Faults: faults,
+		}
+		q.report.Steps = append(q.report.Steps, report)
+		if err != nil {
+			return errors.Join(fmt.Errorf("step %s: %w", name, err), q.stop())
+		}
+		if len(faults) > 0 {
+			return errors.Join(fmt.Errorf("step %s: %s", name, faults[0]), q.stop())
+		}
+		if name == q.cmd.Until {
+			break
+		}
+	}
+	if q.cmd.Once {
+		return q.stop()
+	}
+	return nil
+}
+
+// stop ends what the steps left running.
+func (q *quickstart) stop() error {
+	if q.player == nil {
+		return nil
+	}
+	return q.player.stop()
+}
+
+// print writes the report as one JSON document.
+func (q *quickstart) print() error {
+	encoder := json.NewEncoder(q.stdout)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(q.report); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	return nil
+}

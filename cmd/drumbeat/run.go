@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"drumbeat/serve"
+)
+
+// linkLife is how long a printed sign-in link waits to be followed.
+const linkLife = time.Hour
+
+// runCommand keeps a data folder's fleet running.
+type runCommand struct {
+	Data   string `required:"" help:"Data folder that import or quickstart made." type:"path"`
+	Listen string `default:"127.0.0.1:8080" help:"Address of the page and the API."`
+}
+
+// Run opens everything and runs until it is interrupted.
+func (c *runCommand) Run(ctx context.Context, p *process) error {
+	s, err := openSite(ctx, c.Data, nil, p)
+	if err != nil {
+		return err
+	}
+	d := newDaemon(s)
+	err = d.openAll(ctx, c.Listen)
+	if err == nil {
+		err = d.announce(ctx, p)
+	}
+	if err == nil {
+		err = d.run(ctx)
+	}
+	return errors.Join(err, s.Close())
+}
+
+// openAll opens everything that a running site needs.
+func (d *daemon) openAll(ctx context.Context, address string) error {
+	if err := d.openData(ctx); err != nil {
+		return err
+	}
+	if err := d.openStream(ctx); err != nil {
+		return err
+	}
+	known, err := d.hasChampion(ctx)
+	if err != nil {
+		return err
+	}
+	if known {
+		if err := d.loadChampion(ctx); err != nil {
+			return err
+		}
+	}
+	return d.openServing(ctx, address)
+}
+
+// announce tells where the page and the broker are.
+func (d *daemon) announce(ctx context.Context, p *process) error {
+	link, err := d.signInLink(ctx, d.listener.Addr().String(), linkLife)
+	if err != nil {
+		return err
+	}
+	p.say("page     http://%s", d.listener.Addr())
+	p.say("sign in  %s  (works once, for an hour)", link)
+	p.say("kafka    %s, topic %s", d.broker.Addr(), d.telemetry.Name)
+	if d.scorer.Champion() == nil {
+		p.say("%s: `drumbeat train --data %s --promote-first` makes the first", serve.ErrNoModel, d.dir)
+	}
+	return nil
+}
+
+// goOn plays on with a folder that was taken through the steps before.
+func (q *quickstart) goOn(ctx context.Context) error {
+	d := q.daemon
+	if err := d.openAll(ctx, q.cmd.Listen); err != nil {
+		return err
+	}
+	if err := d.announce(ctx, q.process); err != nil {
+		return err
+	}
+	q.player = startPlayer(ctx, d, nil)
+	q.say("going on after %.1f s; the simulator catches up with what the topic holds", time.Since(q.started).Seconds())
+	past, _, err := q.past(ctx)
+	if err == nil {
+		err = q.simulate(past)
+	}
+	if err == nil && past != nil {
+		q.player.sim = q.sim
+		err = q.player.playTo(ctx, past.Latest)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("bring the simulator up to the topic: %w", err), q.player.stop())
+	}
+	return q.follow(ctx)
+}
+
+// live shows the page and plays on after the steps.
+func (q *quickstart) live(ctx context.Context) error {
+	if err := q.daemon.announce(ctx, q.process); err != nil {
+		return errors.Join(err, q.player.stop())
+	}
+	return q.follow(ctx)
+}
+
+func (q *quickstart) follow(ctx context.Context) error {
+	q.say("playing %g fleet hours a second; Ctrl-C ends, `drumbeat quickstart` goes on", q.cmd.Speed)
+	err := q.player.follow(ctx, q.cmd.Speed)
+	q.say("stopped; everything is in %s", q.cmd.Dir)
+	return err
+}

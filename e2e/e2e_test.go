@@ -1,0 +1,89 @@
+//go:build real
+
+// Package e2e_test plays the whole way: the real binary, its files, its
+// listener, as a person would use it.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// binary builds drumbeat once and returns its path.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "drumbeat-e2e-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "drumbeat")
+	build := exec.Command("go", "build", "-o", path, "drumbeat/cmd/drumbeat")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build drumbeat: %w\n%s", err, text)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// drumbeat runs a command to its end and returns its standard output.
+func drumbeat(t *testing.T, args ...string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := command(ctx, t, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("drumbeat %q: %v\n%s\n%s", args, err, stderr.Bytes(), stdout.Bytes())
+	}
+	return stdout.Bytes()
+}
+
+func command(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exec.CommandContext(ctx, path, args...)
+}
+
+// decode reads a JSON document.
+func decode[T any](t *testing.T, text []byte) T {
+	t.Helper()
+	var value T
+	if err := json.Unmarshal(text, &value); err != nil {
+		t.Fatalf("read %.200s: %v", text, err)
+	}
+	return value
+}
+
+// step is one step of quickstart's report.
+type step struct {
+	Name     string          `json:"name"`
+	OK       bool            `json:"ok"`
+	Seconds  float64         `json:"seconds"`
+	Evidence json.RawMessage `json:"evidence"`
+	Faults   []string        `json:"faults"`
+}
+
+type quickstart struct {
+	OK      bool    `json:"ok"`
+	Seconds float64 `json:"seconds"`
+	Steps   []step  `json:"steps"`
+}

@@ -1,0 +1,203 @@
+package fleet
+
+import (
+	"fmt"
+
+	"drumbeat"
+)
+
+// Limits of a record and of the texts in it. A gateway that was offline for a
+// day sends 100 readings of 200 bytes; a megabyte is Kafka's own bound.
+const (
+	MaxRecord  = 1 << 20
+	MaxItems   = 10_000
+	maxID      = 256    // bytes of a machine's or entry's id, and of a type
+	internable = 50_000 // machine ids kept to share their text, then anew
+)
+
+// Undecodable is why a record cannot be decoded: the reason of its dead
+// letter. It is an error of the kind drumbeat.ErrInvalid.
+type Undecodable struct{ Reason string }
+
+// Error returns the reason, which names the field at fault.
+func (u *Undecodable) Error() string { return u.Reason }
+
+// Is says that an undecodable record is invalid input.
+func (u *Undecodable) Is(target error) bool { return target == drumbeat.ErrInvalid }
+
+func undecodable(format string, args ...any) *Undecodable {
+	return &Undecodable{Reason: fmt.Sprintf(format, args...)}
+}
+
+// Decoder turns the payloads of a fleet's topic into items. It is not safe
+// for concurrent use.
+type Decoder struct {
+	fleet    *Fleet
+	units    []unit
+	fields   map[string]int // payload field to sensor
+	machines map[string]drumbeat.MachineID
+	reading  reading
+	expected int // the sensor whose field probably comes next
+
+	// Arenas from which items get their slices; a full one is left to them.
+	values []int64
+	flags  []drumbeat.Flag
+}
+
+// NewDecoder returns a Decoder of the fleet's payloads.
+func NewDecoder(f *Fleet) *Decoder {
+	d := &Decoder{
+		fleet:    f,
+		units:    make([]unit, len(f.Sensors)),
+		fields:   make(map[string]int, len(f.Sensors)),
+		machines: map[string]drumbeat.MachineID{},
+	}
+	for i := range f.Sensors {
+		d.units[i] = unitOf(&f.Sensors[i])
+		d.fields[f.Sensors[i].Field] = i
+	}
+	return d
+}
+
+// Decode appends the payload's items to dst. It sets Kind, Machine, EventTime
+// (in microseconds, not yet cut), the part that the kind names, and Raw, which
+// is a part of payload. Values are converted, scaled and rounded, but not yet
+// held against their bounds: that is the [Judge]'s. A machine record says no
+// event time: it is NoTime until the judge sets the arrival time; that of a
+// watermark is what it is complete to.
+//
+// An error is of type *Undecodable and means that the whole record is one
+// dead letter (T8); dst then comes back as it was.
+func (d *Decoder) Decode(typ string, payload []byte, dst []drumbeat.Item) ([]drumbeat.Item, error) {
+	if len(payload) > MaxRecord {
+		return dst, undecodable("a record of %d bytes: at most %d are read", len(payload), MaxRecord)
+	}
+	switch typ {
+	case "", TypeReading:
+		if items, ok := d.scanReadings(payload, dst); ok {
+			return items, nil
+		}
+		return d.strictReadings(payload, dst)
+	case TypeMachine:
+		return d.decodeOne(payload, dst, d.machine)
+	case TypeWatermark:
+		return d.decodeOne(payload, dst, d.watermark)
+	}
+	log := d.fleet.LogNamed(typ)
+	if log == nil {
+		return dst, undecodable("type %q is no log of this fleet%s", clip(typ), d.fleet.nearestType(clip(typ)))
+	}
+	return d.decodeOne(payload, dst, func(o *object, item *drumbeat.Item) *Undecodable {
+		return d.entry(log, o, item)
+	})
+}
+
+// reading is the reading that is being decoded.
+type reading struct {
+	machine drumbeat.MachineID
+	time    drumbeat.Time
+	hasTime bool
+	values  []int64
+	flags   []drumbeat.Flag
+	set     []bool
+	// A single sensor's value: {"sensor":…,"value":…}.
+	sensor   int // -1 if there is none
+	value    int64
+	flag     drumbeat.Flag
+	hasValue bool
+}
+
+// begin readies d.reading, with slices from the arenas.
+func (d *Decoder) begin() *reading {
+	const chunk = 8192 // values: 64 KB, big enough to be rare, small enough to be let go
+	n := len(d.fleet.Sensors)
+	if len(d.values)+n > cap(d.values) {
+		d.values = make([]int64, 0, max(n, chunk))
+		d.flags = make([]drumbeat.Flag, 0, max(n, chunk))
+	}
+	at := len(d.values)
+	set := d.reading.set
+	if set == nil {
+		set = make([]bool, n)
+	}
+	d.reading = reading{
+		values: d.values[at : at+n : at+n], flags: d.flags[at : at+n : at+n], set: set, sensor: -1,
+	}
+	for i := range d.reading.values {
+		d.reading.values[i], d.reading.flags[i], set[i] = drumbeat.Missing, 0, false
+	}
+	return &d.reading
+}
+
+// put sets a sensor's value; false if it was set otherwise before.
+func (r *reading) put(sensor int, value int64, flag drumbeat.Flag) bool {
+	if r.set[sensor] {
+		return r.values[sensor] == value && r.flags[sensor] == flag
+	}
+	r.values[sensor], r.flags[sensor], r.set[sensor] = value, flag, true
+	return true
+}
+
+// keep appends the finished reading and its slices to what is kept.
+func (d *Decoder) keep(dst []drumbeat.Item, raw []byte) []drumbeat.Item {
+	n := len(d.values) + len(d.fleet.Sensors)
+	d.values, d.flags = d.values[:n], d.flags[:n]
+	r := &d.reading
+	return append(dst, drumbeat.Item{
+		Kind: drumbeat.KindReading, Machine: r.machine, EventTime: r.time,
+		Values: r.values, Flags: r.flags, Raw: raw,
+	})
+}
+
+// sensorOf returns the sensor of a payload field, -1 if there is none.
+func (d *Decoder) sensorOf(field []byte) int {
+	if e := d.expected; e < len(d.fleet.Sensors) && string(field) == d.fleet.Sensors[e].Field {
+		d.expected++
+		return e
+	}
+	i, ok := d.fields[string(field)]
+	if !ok {
+		return -1
+	}
+	d.expected = i + 1
+	return i
+}
+
+// machineID returns the id, sharing one text among all of a machine's items.
+func (d *Decoder) machineID(id []byte) drumbeat.MachineID {
+	if m, ok := d.machines[string(id)]; ok {
+		return m
+	}
+	if len(d.machines) >= internable {
+		clear(d.machines)
+	}
+	m := drumbeat.MachineID(id)
+	d.machines[string(m)] = m
+	return m
+}
+
+// notNumber says whether a text stands for a missing value (V3), and with
+// which flag: "" says nothing, NaN and infinities say something that is no
+// number.
+func notNumber[T ~string | ~[]byte](text T) (drumbeat.Flag, bool) {
+	switch string(text) {
+	case "":
+		return 0, true
+	case "NaN", "Inf", "-Inf", "Infinity", "-Infinity":
+		return drumbeat.FlagNulled, true
+	}
+	return 0, false
+}
+
+// clip shortens what a message quotes.
+func clip(text string) string {
+	const shown = 60
+	if len(text) <= shown {
+		return text
+	}
+	end := shown
+	for end > 0 && text[end]&0xC0 == 0x80 { // not within a character
+		end--
+	}
+	return text[:end] + "…"
+}

@@ -1,0 +1,264 @@
+// Package ingest brings what comes from outside into the lake: the fleet's
+// topic into bronze and dead letters, the predictions topic into its table,
+// each exactly once.
+//
+// An item that cannot be decoded, or whose machine nobody declared, is a dead
+// letter with its reason; every other goes to bronze as it came (T8). Offsets
+// are committed in the same Delta transaction as the rows.
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"drumbeat"
+	"drumbeat/fleet"
+	"drumbeat/lake"
+	"drumbeat/topic"
+)
+
+// The bounds of one commit. More items make larger files and fewer commits;
+// fewer make rows visible sooner and hold less memory (some 300 bytes an
+// item).
+const (
+	DefaultBatch = 250_000
+	DefaultFlush = 2 * time.Second
+)
+
+// OpenReader opens a reader of the topic at the given offsets; partitions
+// without an offset start at their beginning.
+type OpenReader func(ctx context.Context, from map[int32]int64) (topic.Reader, error)
+
+// Config is what an Ingester needs. Zero bounds take the defaults.
+type Config struct {
+	Fleet *fleet.Fleet
+	Lake  *lake.Lake
+	Open  OpenReader
+	Batch int           // items that make a commit due
+	Flush time.Duration // the longest that an item waits for its commit
+	Log   *slog.Logger
+}
+
+// Counts says what became of the items that an Ingester took.
+type Counts struct {
+	Items  int64                   `json:"items"`
+	Bronze int64                   `json:"bronze"`
+	Dead   map[drumbeat.Fate]int64 `json:"-"`
+	Ends   map[int32]int64         `json:"-"` // the next offset, by partition
+	Newest map[int32]drumbeat.Time `json:"-"` // greatest arrival_time, by partition
+}
+
+// Ingester copies a fleet's topic into bronze. It is not safe for concurrent
+// use.
+type Ingester struct {
+	cfg     Config
+	decoder *fleet.Decoder
+	known   map[drumbeat.MachineID]bool
+	next    lake.Progress
+	items   []drumbeat.Item
+	dead    []lake.DeadLetter
+	scratch []drumbeat.Item
+	arena   []byte
+	due     time.Time // when the oldest waiting item must be committed
+	counts  Counts
+}
+
+// New returns an Ingester that goes on where bronze ends.
+func New(ctx context.Context, cfg Config) (*Ingester, error) {
+	if cfg.Batch == 0 {
+		cfg.Batch = DefaultBatch
+	}
+	if cfg.Flush == 0 {
+		cfg.Flush = DefaultFlush
+	}
+	in := &Ingester{
+		cfg:     cfg,
+		decoder: fleet.NewDecoder(cfg.Fleet),
+		known:   map[drumbeat.MachineID]bool{},
+		next:    cfg.Lake.BronzeProgress(),
+		counts: Counts{
+			Dead: map[drumbeat.Fate]int64{},
+			Ends: map[int32]int64{}, Newest: map[int32]drumbeat.Time{},
+		},
+	}
+	if err := in.learnMachines(ctx); err != nil {
+		return nil, fmt.Errorf("learn the fleet's machines: %w", err)
+	}
+	return in, nil
+}
+
+// learnMachines collects the machines declared so far: those of silver, and
+// those that bronze holds beyond it.
+func (in *Ingester) learnMachines(ctx context.Context) error {
+	machines, err := in.cfg.Lake.Machines(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range machines {
+		in.known[machines[i].Machine] = true
+	}
+	_, err = in.cfg.Lake.ScanBronze(ctx, in.cfg.Lake.SilverProgress(), func(items []drumbeat.Item) error {
+		for i := range items {
+			if items[i].Kind == drumbeat.KindMachine {
+				in.known[items[i].Machine] = true
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// Counts returns what this Ingester has committed so far.
+func (in *Ingester) Counts() Counts { return in.counts }
+
+// Run copies until ctx ends, then commits what it still holds.
+func (in *Ingester) Run(ctx context.Context) error {
+	return in.copy(ctx, in.next, func() bool { return false })
+}
+
+// Drain copies until bronze holds everything below ends.
+func (in *Ingester) Drain(ctx context.Context, ends map[int32]int64) error {
+	return in.copy(ctx, in.next, func() bool { return reached(in.next, ends) })
+}
+
+// Replay reads the topic again from its start up to ends. Bronze knows its own
+// progress, so nothing is added; that it is so is what a replay shows.
+func (in *Ingester) Replay(ctx context.Context, ends map[int32]int64) error {
+	in.next = lake.Progress{}
+	return in.copy(ctx, lake.Progress{}, func() bool { return reached(in.next, ends) })
+}
+
+func reached(next lake.Progress, ends map[int32]int64) bool {
+	for partition, end := range ends {
+		if next[partition] < end {
+			return false
+		}
+	}
+	return true
+}
+
+func (in *Ingester) copy(ctx context.Context, from lake.Progress, done func() bool) error {
+	reader, err := in.cfg.Open(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	for !done() && ctx.Err() == nil {
+		if err := in.step(ctx, reader); err != nil {
+			return err
+		}
+	}
+	// What was taken is committed even when ctx has ended: a shutdown leaves
+	// nothing half done.
+	return in.commit(context.WithoutCancel(ctx))
+}
+
+// step polls once and commits if a commit is due.
+func (in *Ingester) step(ctx context.Context, reader topic.Reader) error {
+	wait, cancel := ctx, context.CancelFunc(func() {})
+	if in.pending() {
+		wait, cancel = context.WithDeadline(ctx, in.due)
+	}
+	records, err := reader.Poll(wait)
+	cancel()
+	if err != nil {
+		return fmt.Errorf("read the topic: %w", err)
+	}
+	if len(records) > 0 && !in.pending() {
+		in.due = time.Now().Add(in.cfg.Flush)
+	}
+	for i := range records {
+		in.take(&records[i])
+	}
+	if len(in.items)+len(in.dead) >= in.cfg.Batch || in.pending() && !time.Now().Before(in.due) {
+		return in.commit(ctx)
+	}
+	return nil
+}
+
+func (in *Ingester) pending() bool { return len(in.items)+len(in.dead) > 0 }
+
+// take decodes a record and sorts its items into bronze and dead letters.
+func (in *Ingester) take(record *topic.Record) {
+	position := drumbeat.Position{Epoch: record.Epoch, Partition: record.Partition, Offset: record.Offset}
+	in.next[record.Partition] = record.Offset + 1
+	payload := in.keep(record.Value)
+	items, err := in.decoder.Decode(record.Type, payload, in.scratch[:0])
+	if err != nil {
+		in.bury(record, position, payload, drumbeat.FateUndecodable, err.Error())
+		return
+	}
+	in.scratch = items
+	for i := range items {
+		item := &items[i]
+		item.ArrivalTime = record.Time
+		item.Position = position
+		item.Position.Index = int32(i) //nolint:gosec // the decoder bounds the items of a record
+		if item.Kind == drumbeat.KindMachine {
+			item.EventTime = record.Time
+			in.known[item.Machine] = true
+		}
+		if item.Kind != drumbeat.KindWatermark && !in.known[item.Machine] {
+			in.bury(record, item.Position, item.Raw, drumbeat.FateUnknownMachine,
+				fmt.Sprintf("machine %q was not declared before this: send a record of type machine first", item.Machine))
+			continue
+		}
+		in.items = append(in.items, *item)
+	}
+}
+
+// keep copies a payload: the reader's buffers live only until its next poll.
+func (in *Ingester) keep(payload []byte) []byte {
+	const chunk = 1 << 20
+	if cap(in.arena)-len(in.arena) < len(payload) {
+		in.arena = make([]byte, 0, max(chunk, len(payload)))
+	}
+	start := len(in.arena)
+	in.arena = append(in.arena, payload...)
+	return in.arena[start:len(in.arena):len(in.arena)]
+}
+
+func (in *Ingester) bury(record *topic.Record, at drumbeat.Position, raw []byte, fate drumbeat.Fate, why string) {
+	in.dead = append(in.dead, lake.DeadLetter{
+		Position: at, ArrivalTime: record.Time, Key: record.Key, Type: record.Type,
+		Raw: raw, Fate: fate, Reason: why,
+	})
+}
+
+// commit writes what is held, with the offsets that it reaches.
+func (in *Ingester) commit(ctx context.Context) error {
+	if !in.pending() {
+		return nil
+	}
+	next := lake.Progress{}
+	for partition, offset := range in.next {
+		next[partition] = offset
+	}
+	if err := in.cfg.Lake.AppendBronze(ctx, in.items, in.dead, next); err != nil {
+		return fmt.Errorf("commit %d items to bronze: %w", len(in.items), err)
+	}
+	in.count()
+	clear(in.items)
+	in.items, in.dead, in.arena = in.items[:0], in.dead[:0], nil
+	return nil
+}
+
+func (in *Ingester) count() {
+	in.counts.Items += int64(len(in.items) + len(in.dead))
+	in.counts.Bronze += int64(len(in.items))
+	for i := range in.dead {
+		in.counts.Dead[in.dead[i].Fate]++
+	}
+	for partition, offset := range in.next {
+		in.counts.Ends[partition] = offset
+	}
+	for i := range in.items {
+		item := &in.items[i]
+		newest, seen := in.counts.Newest[item.Position.Partition]
+		if !seen || item.ArrivalTime > newest {
+			in.counts.Newest[item.Position.Partition] = item.ArrivalTime
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package fs_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"drumbeat"
+	"drumbeat/objstore"
+	"drumbeat/objstore/fs"
+	"drumbeat/objstore/objstoretest"
+)
+
+func open(t *testing.T, folder string) *fs.Store {
+	t.Helper()
+	store, err := fs.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
+}
+
+func TestStore(t *testing.T) {
+	objstoretest.Run(t, func(t *testing.T) objstore.Store {
+		return open(t, filepath.Join(t.TempDir(), "new", "folder"))
+	})
+}
+
+func TestTwoStoresOnOneFolderShareTheirBlobs(t *testing.T) {
+	folder := t.TempDir()
+	one, two := open(t, folder), open(t, folder)
+	if err := one.Create(t.Context(), "a/b", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.Create(t.Context(), "a/b", []byte("2")); !errors.Is(err, drumbeat.ErrConflict) {
+		t.Fatalf("create in the second store: %v, want a conflict", err)
+	}
+	if got, err := two.Read(t.Context(), "a/b"); err != nil || string(got) != "1" {
+		t.Fatalf("read %q, %v", got, err)
+	}
+}
+
+func TestNothingIsLeftInTheFolderForTemporaryFiles(t *testing.T) {
+	folder := t.TempDir()
+	store := open(t, folder)
+	for range 2 { // the second is a conflict
+		_ = store.Create(t.Context(), "a/b", []byte("1"))
+	}
+	left, err := os.ReadDir(filepath.Join(folder, ".tmp"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+func TestOpenRemovesWhatACrashedProcessLeft(t *testing.T) {
+	folder := t.TempDir()
+	open(t, folder)
+	old, recent := filepath.Join(folder, ".tmp", "old"), filepath.Join(folder, ".tmp", "recent")
+	for _, name := range []string{old, recent} {
+		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	past := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(old, past, past); err != nil {
+		t.Fatal(err)
+	}
+	store := open(t, folder)
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the old temporary file is still there: %v", err)
+	}
+	if _, err := os.Stat(recent); err != nil {
+		t.Errorf("a file that may be in use is gone: %v", err)
+	}
+	for entry, err := range store.List(t.Context(), "", "") {
+		t.Errorf("a temporary file is listed: %v, %v", entry, err)
+	}
+}
+
+func TestALinkOutOfTheFolderIsNotFollowed(t *testing.T) {
+	outside, folder := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "secret"), []byte("s"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(folder, "out")); err != nil {
+		t.Fatal(err)
+	}
+	store := open(t, folder)
+	if body, err := store.Read(t.Context(), "out/secret"); err == nil {
+		t.Errorf("read %q from outside", body)
+	}
+	if err := store.Create(t.Context(), "out/new", nil); err == nil {
+		t.Error("created a blob outside")
+	}
+}
+
+func TestOpenOnAFileSaysWhat(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fs.Open(file); err == nil {
+		t.Error("opened a file as a folder")
+	}
+}

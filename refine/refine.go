@@ -1,0 +1,240 @@
+// Package refine makes silver out of bronze: it decodes and cleans every item
+// and gives it exactly one fate (T8). Kept readings, log entries, machines and
+// watermarks go to their tables; late, duplicate and quarantined items are set
+// aside with the reason.
+//
+// Partitions are judged side by side: all that concerns a machine stands in
+// one (T2), so the result does not depend on how they interleave.
+package refine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"drumbeat"
+	"drumbeat/fleet"
+	"drumbeat/lake"
+)
+
+// batch is how many bronze items make one silver commit: enough for files of
+// a good size, and few enough to hold in memory (some 400 bytes an item).
+const batch = 250_000
+
+// Counts says how many items met each fate (T8), and what cleaning did to the
+// values of kept readings (V1).
+type Counts struct {
+	ByFate  [len(drumbeat.Fates)]int64
+	Clipped int64
+	Nulled  int64
+}
+
+// Add adds other to c.
+func (c *Counts) Add(other *Counts) {
+	for fate, n := range other.ByFate {
+		c.ByFate[fate] += n
+	}
+	c.Clipped += other.Clipped
+	c.Nulled += other.Nulled
+}
+
+// Items returns how many items were judged.
+func (c *Counts) Items() int64 {
+	var n int64
+	for _, fate := range c.ByFate {
+		n += fate
+	}
+	return n
+}
+
+// Refiner carries silver on from where it ends. It is not safe for concurrent
+// use.
+type Refiner struct {
+	fleet  *fleet.Fleet
+	lake   *lake.Lake
+	log    *slog.Logger
+	parts  map[int32]*part
+	next   lake.Progress
+	judged int // items not yet committed
+}
+
+// part judges one partition.
+type part struct {
+	decoder *fleet.Decoder
+	judge   *fleet.Judge
+	scratch []drumbeat.Item
+	kept    []drumbeat.Item
+	aside   []lake.Aside
+	counts  Counts
+}
+
+// New returns a Refiner whose judges know what silver holds.
+func New(ctx context.Context, f *fleet.Fleet, l *lake.Lake, log *slog.Logger) (*Refiner, error) {
+	r := &Refiner{fleet: f, lake: l, log: log, parts: map[int32]*part{}, next: l.SilverProgress()}
+	if len(r.next) == 0 {
+		return r, nil
+	}
+	scan := lake.ScanOptions{To: r.next, Partition: lake.AllPartitions}
+	err := l.ScanRecent(ctx, scan, f.Memory(), func(items []drumbeat.Item) error {
+		for i := range items {
+			r.part(items[i].Position.Partition).judge.Restore(&items[i])
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("restore the judges from silver: %w", err)
+	}
+	return r, nil
+}
+
+// part returns the partition's judge, made at its first item.
+func (r *Refiner) part(partition int32) *part {
+	p := r.parts[partition]
+	if p == nil {
+		p = &part{decoder: fleet.NewDecoder(r.fleet), judge: fleet.NewJudge(r.fleet)}
+		r.parts[partition] = p
+	}
+	return p
+}
+
+// Run refines what bronze holds beyond silver and returns what became of it.
+func (r *Refiner) Run(ctx context.Context) (Counts, error) {
+	var total Counts
+	end, err := r.lake.ScanBronze(ctx, r.next, func(items []drumbeat.Item) error {
+		if err := r.judge(items); err != nil {
+			return err
+		}
+		if r.judged < batch {
+			return nil
+		}
+		return r.commit(ctx, &total)
+	})
+	if err != nil {
+		return total, fmt.Errorf("scan bronze: %w", err)
+	}
+	// The end is bronze's own progress: a partition may end in dead letters,
+	// which bronze does not hold.
+	moved := r.judged > 0
+	for partition, offset := range end {
+		if offset > r.next[partition] {
+			r.next[partition], moved = offset, true
+		}
+	}
+	if moved {
+		err = r.commit(ctx, &total)
+	}
+	return total, err
+}
+
+// judge decodes and judges items, the partitions side by side.
+func (r *Refiner) judge(items []drumbeat.Item) error {
+	byPart := map[int32][]int{}
+	for i := range items {
+		at := items[i].Position
+		byPart[at.Partition] = append(byPart[at.Partition], i)
+		r.next[at.Partition] = max(r.next[at.Partition], at.Offset+1)
+	}
+	var group errgroup.Group
+	for partition, indexes := range byPart {
+		p := r.part(partition)
+		group.Go(func() error { return p.judgeAll(items, indexes) })
+	}
+	r.judged += len(items)
+	return group.Wait()
+}
+
+// commit writes what was judged, with the progress that it reaches: the scan
+// never cuts a record.
+func (r *Refiner) commit(ctx context.Context, total *Counts) error {
+	silver := r.collect(total)
+	if err := r.lake.AppendSilver(ctx, silver, maps.Clone(r.next)); err != nil {
+		return fmt.Errorf("commit %d items to silver: %w", len(silver.Items), err)
+	}
+	r.judged = 0
+	return nil
+}
+
+// collect gathers what the partitions judged, in order of partition.
+func (r *Refiner) collect(total *Counts) lake.Silver {
+	var silver lake.Silver
+	for _, partition := range slices.Sorted(maps.Keys(r.parts)) {
+		p := r.parts[partition]
+		silver.Items = append(silver.Items, p.kept...)
+		silver.Aside = append(silver.Aside, p.aside...)
+		total.Add(&p.counts)
+		p.kept, p.aside, p.counts = p.kept[:0], p.aside[:0], Counts{}
+	}
+	return silver
+}
+
+// judgeAll decodes and judges the items at the given indexes, in order.
+func (p *part) judgeAll(items []drumbeat.Item, indexes []int) error {
+	for _, i := range indexes {
+		if err := p.judgeOne(&items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *part) judgeOne(bronze *drumbeat.Item) error {
+	items, err := p.decoder.Decode(typeOf(bronze), bronze.Raw, p.scratch[:0])
+	if err != nil || len(items) != 1 {
+		// Ingest decoded the same text: bronze was changed by another hand, or
+		// the fleet file no longer reads what it read.
+		return fmt.Errorf("decode bronze item at %s, which was decodable when it came: %w (got %d items); "+
+			"has the fleet file changed?", bronze.Position, orInvalid(err), len(items))
+	}
+	p.scratch = items
+	item := &items[0]
+	item.Position, item.ArrivalTime, item.RedriveOf = bronze.Position, bronze.ArrivalTime, bronze.RedriveOf
+	if item.Kind == drumbeat.KindMachine {
+		item.EventTime = bronze.ArrivalTime
+	}
+	fate, why := p.judge.Judge(item)
+	p.counts.ByFate[fate]++
+	if fate != drumbeat.FateKept {
+		p.aside = append(p.aside, lake.Aside{
+			Position: item.Position, Machine: item.Machine, EventTime: item.EventTime,
+			ArrivalTime: item.ArrivalTime, Fate: fate, Reason: why,
+		})
+		return nil
+	}
+	for _, flag := range item.Flags {
+		if flag&drumbeat.FlagClipped != 0 {
+			p.counts.Clipped++
+		}
+		if flag&drumbeat.FlagNulled != 0 {
+			p.counts.Nulled++
+		}
+	}
+	item.Raw = nil
+	p.kept = append(p.kept, *item)
+	return nil
+}
+
+func orInvalid(err error) error {
+	if err == nil {
+		return drumbeat.ErrInvalid
+	}
+	return err
+}
+
+// typeOf returns the type header that the item's record had.
+func typeOf(item *drumbeat.Item) string {
+	switch item.Kind {
+	case drumbeat.KindEntry:
+		return item.Entry.Log
+	case drumbeat.KindMachine:
+		return "machine"
+	case drumbeat.KindWatermark:
+		return "watermark"
+	case drumbeat.KindReading:
+		return "reading"
+	}
+	return ""
+}

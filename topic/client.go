@@ -1,0 +1,82 @@
+package topic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"drumbeat"
+)
+
+const (
+	// reachTimeout is how long a broker may take to answer the first time: an
+	// election or a cold start takes some seconds, a wrong address for ever.
+	reachTimeout = 10 * time.Second
+	// deliveryTimeout is how long a record is tried before Write gives up. It
+	// bridges a restart of a broker; beyond it somebody must look.
+	deliveryTimeout = 2 * time.Minute
+)
+
+// dial makes a client and sees that a broker answers, so that a wrong address
+// is a sentence now rather than silence later.
+func dial(ctx context.Context, cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
+	if len(cfg.Brokers) == 0 {
+		return nil, fmt.Errorf("reach a broker: no address given: %w", drumbeat.ErrInvalid)
+	}
+	clientID := cfg.ClientID
+	if clientID == "" {
+		clientID = "drumbeat"
+	}
+	all := append([]kgo.Opt{
+		kgo.SeedBrokers(cfg.Brokers...),
+		kgo.ClientID(clientID),
+		kgo.DialTimeout(5 * time.Second),
+		kgo.RetryTimeout(deliveryTimeout),
+		kgo.DisableClientMetrics(),
+	}, opts...)
+	client, err := kgo.NewClient(all...)
+	if err != nil {
+		return nil, fmt.Errorf("make a client of %s: %w", strings.Join(cfg.Brokers, ","), err)
+	}
+	ping, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if err := client.Ping(ping); err != nil {
+		client.Close()
+		return nil, unreachable(cfg, err)
+	}
+	return client, nil
+}
+
+func unreachable(cfg Config, err error) error {
+	return fmt.Errorf("reach broker %s: %w; see that it runs and that this is its address", strings.Join(cfg.Brokers, ","), err)
+}
+
+// explain adds to a broker's error what the operator can do about it.
+func explain(cfg Config, doing string, err error) error {
+	var network *net.OpError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &network), errors.Is(err, kgo.ErrRecordTimeout):
+		return fmt.Errorf("%s: %w", doing, unreachable(cfg, err))
+	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
+		return fmt.Errorf("%s: the broker does not have it, or it was made anew meanwhile: %w (%w)", doing, drumbeat.ErrNotFound, err)
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		return fmt.Errorf("%s: the topic no longer holds that offset; it was cut by retention or made anew: %w (%w)",
+			doing, drumbeat.ErrNotFound, err)
+	case errors.Is(err, kerr.MessageTooLarge):
+		return fmt.Errorf("%s: a record is larger than the topic's max.message.bytes: %w (%w)", doing, drumbeat.ErrLimit, err)
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed),
+		errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.TransactionalIDAuthorizationFailed):
+		return fmt.Errorf("%s: the broker refuses this client; ask for the permission: %w", doing, err)
+	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.InvalidProducerEpoch):
+		return fmt.Errorf("%s: another process took over; stop one of the two: %w (%w)", doing, drumbeat.ErrConflict, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

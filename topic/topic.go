@@ -1,0 +1,83 @@
+// Package topic speaks the Kafka protocol: it reads records from a position
+// and writes them durably. It is the home of franz-go. Package
+// topic/embedded is a broker in this process; any Kafka broker serves as well.
+//
+// [Ensure] makes a topic and tells its epoch, [NewWriter] and [NewTxnWriter]
+// write, [NewReader] reads from given offsets without a consumer group, [Ends]
+// and [Committed] say how far a topic and a group have come.
+package topic
+
+import (
+	"context"
+
+	"drumbeat"
+)
+
+// MaxRecordBytes bounds a record's value. A day of readings of one machine is
+// some 20 KB; whoever sends more in one record has made a mistake.
+const MaxRecordBytes = 1 << 20
+
+// Record is one record of a topic.
+type Record struct {
+	Topic     string
+	Key       string
+	Value     []byte
+	Type      string            // the "type" header (T2), "" if there is none
+	Headers   map[string]string // the other headers, nil if there are none
+	Time      drumbeat.Time     // the record's timestamp: its arrival_time (T1)
+	Partition int32
+	Offset    int64
+	Epoch     int32 // rises when the topic is made anew (T2)
+}
+
+// Config says how to reach a broker.
+type Config struct {
+	Brokers  []string // host:port
+	ClientID string
+}
+
+// Topic is a topic as the broker has it.
+type Topic struct {
+	Name       string
+	ID         string // the broker's, in hex; another one after the topic was made anew
+	Partitions int32
+	Epoch      int32
+}
+
+// From says which offsets of a topic to read from, by partition; a partition
+// that is absent is not read.
+type From struct {
+	Topic   Topic
+	Offsets map[int32]int64
+}
+
+// Start returns the offsets at which t begins: 0 for each partition.
+func (t Topic) Start() map[int32]int64 {
+	offsets := make(map[int32]int64, t.Partitions)
+	for p := range t.Partitions {
+		offsets[p] = 0
+	}
+	return offsets
+}
+
+// Reader reads partitions of one topic from given offsets, in order within a
+// partition. It is not safe for concurrent use.
+type Reader interface {
+	// Poll returns what has come, at most some thousands of records, waiting
+	// for the first until ctx ends, which is no error. The records are valid
+	// until the next call.
+	Poll(ctx context.Context) ([]Record, error)
+	// Drained says whether Poll has returned everything that a partition held
+	// when the broker was last asked (T6).
+	Drained(partition int32) bool
+	Close()
+}
+
+// Writer writes records durably: a record is on disk in every in-sync replica
+// before Write returns nil. Safe for concurrent use.
+type Writer interface {
+	// Write returns when every record is acknowledged, or with the first error.
+	// It sets Partition and Offset of each.
+	Write(ctx context.Context, records []Record) error
+	Close()
+}

@@ -1,0 +1,121 @@
+package train_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"drumbeat"
+	"drumbeat/feature"
+	"drumbeat/fleet"
+	"drumbeat/label"
+	"drumbeat/lake"
+	"drumbeat/objstore/memory"
+	"drumbeat/train"
+)
+
+const day = 24 * time.Hour
+
+var begin = drumbeat.At(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+
+// world is a made-up fleet with its gold and its logs, in memory.
+type world struct {
+	fleet    *fleet.Fleet
+	view     *feature.View
+	gold     *lake.Gold
+	vectors  []drumbeat.Vector
+	entries  []drumbeat.Item
+	findings []drumbeat.Finding
+	now      drumbeat.Time
+}
+
+func newWorld() *world {
+	w := &world{fleet: &fleet.Fleet{
+		Name: "mill", Cadence: 6 * time.Hour, TrainGrid: day, Lateness: day,
+		FailureLog: fleet.Completeness{Kind: fleet.CompleteContinuous},
+		Label:      fleet.LabelPolicy{Horizon: 3 * day, HorizonText: "3d", ReportingLag: day, DownMax: day},
+		Policy: fleet.Policy{
+			Threshold: 0.45, RecallTarget: 0.99, MinFailures: 20, MinPrecision: 0.2, MaxFalseAlarms: 0.5,
+			MinLead: time.Hour, InspectionMinutes: 15,
+		},
+		Train: fleet.Train{Rounds: 80, MaxDepth: 4, Eta: 0.1, Subsample: 0.8, ColSample: 0.8, MinChild: 1, Seed: 1},
+	}}
+	w.view = &feature.View{Name: "mill_health", Fleet: w.fleet, Hash: "f00d"}
+	for _, name := range []string{"wear", "heat", "noise", "rarely"} {
+		w.view.Features = append(w.view.Features, feature.Feature{Name: name})
+	}
+	return w
+}
+
+func machine(i int) drumbeat.MachineID { return drumbeat.MachineID(fmt.Sprintf("M-%03d", i)) }
+
+func (w *world) position() drumbeat.Position {
+	return drumbeat.Position{Epoch: 1, Offset: int64(len(w.vectors) + len(w.entries))}
+}
+
+func (w *world) fail(m drumbeat.MachineID, at drumbeat.Time) {
+	w.entries = append(w.entries, drumbeat.Item{
+		Kind: drumbeat.KindEntry, Machine: m, EventTime: at, ArrivalTime: at, Position: w.position(),
+		Entry: drumbeat.Entry{Log: "failure", ID: fmt.Sprint(m, at), Type: "bearing"},
+	})
+}
+
+func (w *world) vector(m drumbeat.MachineID, at drumbeat.Time, values ...float64) *drumbeat.Vector {
+	w.vectors = append(w.vectors, drumbeat.Vector{
+		Machine: m, AsOf: at, ArrivalTime: at, Position: w.position(), Running: true, Values: values,
+	})
+	return &w.vectors[len(w.vectors)-1]
+}
+
+// live plays machines that wear for days before they fail. Wear shows, with
+// noise, in two features; a third says nothing, a fourth is mostly missing.
+func (w *world) live(seed uint64, machines, days int) {
+	r := rand.New(rand.NewPCG(seed, 7))
+	wear := make([]float64, machines)
+	pace := make([]float64, machines)
+	for m := range machines {
+		wear[m], pace[m] = r.Float64(), 0.005+0.02*r.Float64()
+	}
+	for step := range days * 4 {
+		at := begin.Add(time.Duration(step) * 6 * time.Hour)
+		for m := range machines {
+			if wear[m] += pace[m] * r.Float64(); wear[m] > 1 {
+				w.fail(machine(m), at.Add(time.Hour))
+				wear[m], pace[m] = 0, 0.005+0.02*r.Float64()
+			}
+			rarely := math.NaN()
+			if r.IntN(10) == 0 {
+				rarely = wear[m] + r.NormFloat64()
+			}
+			v := w.vector(machine(m), at, wear[m]+0.15*r.NormFloat64(), wear[m]*wear[m]+0.2*r.NormFloat64(), r.NormFloat64(), rarely)
+			v.WarmingUp = step < 12
+		}
+	}
+	w.now = begin.Add(time.Duration(days) * day)
+}
+
+func (w *world) input(t testing.TB) train.Input {
+	t.Helper()
+	ctx := context.Background()
+	if w.gold == nil {
+		l, err := lake.Open(ctx, memory.New(time.Now), w.fleet, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.gold, err = l.Gold(ctx, w.view.Name, w.view.Hash, w.view.Names()); err != nil {
+			t.Fatal(err)
+		}
+		next := lake.Progress{0: int64(len(w.vectors) + len(w.entries))}
+		if err := w.gold.Append(ctx, w.vectors, next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return train.Input{
+		Fleet: w.fleet, View: w.view, Gold: w.gold,
+		Truth: label.NewTruth(w.fleet, 0, w.entries, w.findings, w.now),
+	}
+}
