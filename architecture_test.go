@@ -46,6 +46,7 @@ var homes = map[string][]string{
 	"github.com/alecthomas/kong":          {"cmd"},
 	"github.com/danielgtaylor/huma":       {"serve"},
 	"github.com/ebitengine/purego":        {"train/xgboost"},
+	"github.com/google/go-cmp":            {"objstore/objstoretest", "registry/registrytest", "feature/onlinetest", "topic/topictest"},
 	"github.com/klauspost/compress":       {"delta"},
 	"github.com/parquet-go/parquet-go":    {"delta"},
 	"github.com/pressly/goose":            {"feature/sqlite", "registry/local", "alert", "access"},

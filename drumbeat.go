@@ -134,5 +134,7 @@ func ParsePosition(text string) (Position, error) {
 		}
 		n[i] = v
 	}
-	return Position{Epoch: int32(n[0]), Partition: int32(n[1]), Offset: n[2], Index: int32(n[3])}, nil
+	return Position{ //nolint:gosec // ParseInt was given the bits of each
+		Epoch: int32(n[0]), Partition: int32(n[1]), Offset: n[2], Index: int32(n[3]),
+	}, nil
 }

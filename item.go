@@ -48,7 +48,9 @@ const (
 )
 
 // Fates names every fate, indexed by it.
-var Fates = [...]string{"undecodable", "unknown_machine", "future", "late", "duplicate", "rejected", "kept"}
+var Fates = [...]string{ //nolint:gochecknoglobals // a constant table
+	"undecodable", "unknown_machine", "future", "late", "duplicate", "rejected", "kept",
+}
 
 // String returns the fate's name.
 func (f Fate) String() string { return Fates[f] }

@@ -75,6 +75,11 @@ func TestTheSameAnswerAgainIsTheSameRow(t *testing.T) {
 	if _, err := s.Answer(t.Context(), answer(drumbeat.OutcomeRepaired, a.ID, 8)); !errors.Is(err, drumbeat.ErrConflict) {
 		t.Errorf("the same id with another outcome: got %v, want a conflict", err)
 	}
+	other := answer(drumbeat.OutcomeFailed, a.ID, 8)
+	other.Note = "it burned"
+	if _, err := s.Answer(t.Context(), other); !errors.Is(err, drumbeat.ErrConflict) {
+		t.Errorf("the same id with another note: got %v, want a conflict", err)
+	}
 	if rows, err := s.FindingsAfter(t.Context(), 0); err != nil || len(rows) != 1 {
 		t.Errorf("ground truth: got %v, %v, want one row", rows, err)
 	}

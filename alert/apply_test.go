@@ -111,8 +111,12 @@ func TestReplayedOffsetsChangeNothing(t *testing.T) {
 	s = openAt(t, path)
 	defer s.Close()
 	apply(t, s, first)
+	apply(t, s, batch(0, first.Events[0].Prediction))
 	if diff := cmp.Diff(want, dump(t, path)); diff != "" {
 		t.Errorf("file (-once +replayed):\n%s", diff)
+	}
+	if counts, err := s.Counts(t.Context()); err != nil || counts.Applied != (alert.Applied{Repeated: 5}) {
+		t.Errorf("counts since reopening: got %+v, %v, want five repeated events", counts.Applied, err)
 	}
 	if got := s.Progress()[alert.Place{}]; got != 4 {
 		t.Errorf("progress: got %d, want 4", got)
@@ -146,6 +150,9 @@ func TestAlertsOfSilentMachinesEndByTheClock(t *testing.T) {
 		}
 		if got := len(s.Open()); got != step.open {
 			t.Errorf("at hour %v: %d open alerts, want %d", step.hours, got, step.open)
+		}
+		if s.Now() < at(169) {
+			t.Errorf("the clock fell to %s", s.Now())
 		}
 	}
 	if err := s.Close(); err != nil {
@@ -285,6 +292,25 @@ func TestPredictionsOfTheAPIShareCommits(t *testing.T) {
 	defer s.Close()
 	if got := len(s.Open()); got != callers {
 		t.Errorf("got %d open alerts, want %d", got, callers)
+	}
+}
+
+func TestRecordingGoesOnWhenItsCallerGivesUp(t *testing.T) {
+	s := openNew(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Record(ctx, prediction("W-1", 1, 0.9)); err != nil || len(s.Open()) != 1 {
+		t.Errorf("got %v and %d open alerts, want one: others may share the commit", err, len(s.Open()))
+	}
+}
+
+func TestTheLogsSilenceEveryMode(t *testing.T) {
+	s := openNew(t)
+	p := prediction("W-1", 3, 0.9)
+	p.Mode = "bearing"
+	apply(t, s, batch(0, entry(failure, "W-1", 2, 2), p))
+	if len(s.Open()) != 0 {
+		t.Error("an alert of a mode opened while the machine was down")
 	}
 }
 

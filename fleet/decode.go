@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"strings"
 
 	"drumbeat"
 )
@@ -37,7 +38,8 @@ type Decoder struct {
 	fields   map[string]int // payload field to sensor
 	machines map[string]drumbeat.MachineID
 	reading  reading
-	expected int // the sensor whose field probably comes next
+	keys     []string // each field as JSON writes it, with the colon
+	expected int      // the sensor whose field probably comes next
 
 	// Arenas from which items get their slices; a full one is left to them.
 	values []int64
@@ -55,8 +57,18 @@ func NewDecoder(f *Fleet) *Decoder {
 	for i := range f.Sensors {
 		d.units[i] = unitOf(&f.Sensors[i])
 		d.fields[f.Sensors[i].Field] = i
+		d.keys = append(d.keys, plainKey(f.Sensors[i].Field))
 	}
 	return d
+}
+
+// plainKey returns a field as JSON writes it, with the colon, or what no JSON
+// holds if that needs escapes.
+func plainKey(field string) string {
+	if strings.ContainsFunc(field, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }) {
+		return "\x00"
+	}
+	return `"` + field + `":`
 }
 
 // Decode appends the payload's items to dst. It sets Kind, Machine, EventTime
@@ -147,20 +159,6 @@ func (d *Decoder) keep(dst []drumbeat.Item, raw []byte) []drumbeat.Item {
 		Kind: drumbeat.KindReading, Machine: r.machine, EventTime: r.time,
 		Values: r.values, Flags: r.flags, Raw: raw,
 	})
-}
-
-// sensorOf returns the sensor of a payload field, -1 if there is none.
-func (d *Decoder) sensorOf(field []byte) int {
-	if e := d.expected; e < len(d.fleet.Sensors) && string(field) == d.fleet.Sensors[e].Field {
-		d.expected++
-		return e
-	}
-	i, ok := d.fields[string(field)]
-	if !ok {
-		return -1
-	}
-	d.expected = i + 1
-	return i
 }
 
 // machineID returns the id, sharing one text among all of a machine's items.

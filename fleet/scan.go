@@ -40,12 +40,14 @@ func (d *Decoder) scanReading(s *scanner, r *reading) bool {
 	}
 	for {
 		s.space()
-		key, ok := s.text()
-		if !ok || !s.accept(':') {
-			return false
-		}
-		s.space()
-		if !d.scanMember(s, r, key) {
+		if e := d.expected; e < len(d.keys) && s.word(d.keys[e]) {
+			s.space()
+			x, flag, ok := d.scanValue(s, e)
+			if !ok || !r.put(e, x, flag) {
+				return false
+			}
+			d.expected++
+		} else if !d.scanMember(s, r) {
 			return false
 		}
 		if !s.accept(',') {
@@ -58,8 +60,13 @@ func (d *Decoder) scanReading(s *scanner, r *reading) bool {
 	return r.sensor < 0 || r.put(r.sensor, r.value, r.flag)
 }
 
-// scanMember reads the value of one key.
-func (d *Decoder) scanMember(s *scanner, r *reading, key []byte) bool {
+// scanMember reads one key and its value.
+func (d *Decoder) scanMember(s *scanner, r *reading) bool {
+	key, ok := s.text()
+	if !ok || !s.accept(':') {
+		return false
+	}
+	s.space()
 	switch string(key) { // none of these is a sensor's field: Load sees to it
 	case "machine_id":
 		d.expected = 0
@@ -83,10 +90,11 @@ func (d *Decoder) scanMember(s *scanner, r *reading, key []byte) bool {
 		r.value, r.flag, ok = d.scanValue(s, r.sensor)
 		return ok
 	}
-	i := d.sensorOf(key)
-	if i < 0 {
+	i, known := d.fields[string(key)]
+	if !known {
 		return s.skip()
 	}
+	d.expected = i + 1
 	x, flag, ok := d.scanValue(s, i)
 	return ok && r.put(i, x, flag)
 }

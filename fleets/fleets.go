@@ -9,7 +9,7 @@ import (
 )
 
 //go:embed */fleet.yaml */features.yaml
-var folders embed.FS //nolint:gochecknoglobals // embed fills package variables only; nothing writes it
+var folders embed.FS // embed fills package variables only; nothing writes it
 
 // FS returns the ready folders: laundry, azure-pdm and azure-pdm-hourly, each
 // with fleet.yaml and features.yaml.

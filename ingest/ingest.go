@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"drumbeat"
@@ -195,7 +196,7 @@ func (in *Ingester) take(record *topic.Record) {
 		item := &items[i]
 		item.ArrivalTime = record.Time
 		item.Position = position
-		item.Position.Index = int32(i) //nolint:gosec // the decoder bounds the items of a record
+		item.Position.Index = int32(i)
 		if item.Kind == drumbeat.KindMachine {
 			item.EventTime = record.Time
 			in.known[item.Machine] = true
@@ -232,11 +233,7 @@ func (in *Ingester) commit(ctx context.Context) error {
 	if !in.pending() {
 		return nil
 	}
-	next := lake.Progress{}
-	for partition, offset := range in.next {
-		next[partition] = offset
-	}
-	if err := in.cfg.Lake.AppendBronze(ctx, in.items, in.dead, next); err != nil {
+	if err := in.cfg.Lake.AppendBronze(ctx, in.items, in.dead, maps.Clone(in.next)); err != nil {
 		return fmt.Errorf("commit %d items to bronze: %w", len(in.items), err)
 	}
 	in.count()
@@ -251,9 +248,7 @@ func (in *Ingester) count() {
 	for i := range in.dead {
 		in.counts.Dead[in.dead[i].Fate]++
 	}
-	for partition, offset := range in.next {
-		in.counts.Ends[partition] = offset
-	}
+	maps.Copy(in.counts.Ends, in.next)
 	for i := range in.items {
 		item := &in.items[i]
 		newest, seen := in.counts.Newest[item.Position.Partition]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"drumbeat"
@@ -77,11 +78,7 @@ func commitPredictions(ctx context.Context, l *lake.Lake, held []drumbeat.Predic
 	if len(held) == 0 {
 		return nil
 	}
-	copied := lake.Progress{}
-	for partition, offset := range next {
-		copied[partition] = offset
-	}
-	if err := l.AppendPredictions(ctx, held, copied); err != nil {
+	if err := l.AppendPredictions(ctx, held, maps.Clone(next)); err != nil {
 		return fmt.Errorf("commit %d predictions: %w", len(held), err)
 	}
 	return nil

@@ -188,7 +188,7 @@ func (s *Stream) take(record *topic.Record, batch *Batch, touched map[drumbeat.M
 		item.ArrivalTime = record.Time
 		item.Position = drumbeat.Position{
 			Epoch: record.Epoch, Partition: record.Partition, Offset: record.Offset,
-			Index: int32(i), //nolint:gosec // the decoder bounds the items of a record
+			Index: int32(i),
 		}
 		if item.Kind == drumbeat.KindMachine {
 			item.EventTime = record.Time

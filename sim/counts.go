@@ -2,6 +2,7 @@ package sim
 
 import (
 	"maps"
+	"slices"
 
 	"drumbeat"
 	"drumbeat/fleet"
@@ -37,11 +38,10 @@ func (s *Sim) Counts() Counts {
 }
 
 // ledger is what one machine's readings have said: which sensors at which
-// time. It forgets the oldest; by then they are late.
+// time, in the order of times. It forgets the oldest; by then they are late.
 type ledger struct {
-	said    map[drumbeat.Time]mask
-	times   []drumbeat.Time // a ring of what said holds, in order of arrival
-	oldest  int
+	times   []drumbeat.Time
+	said    []mask
 	entries map[entry]bool
 }
 
@@ -51,20 +51,29 @@ func remembered(cfg *settings) int {
 	return 4*int(cfg.Fleet.Lateness/cfg.Fleet.Cadence) + 64
 }
 
-func (l *ledger) say(t drumbeat.Time, news mask, limit int) {
-	if l.said == nil {
-		l.said = make(map[drumbeat.Time]mask, limit)
+// find returns where t stands, or would.
+func (l *ledger) find(t drumbeat.Time) (int, bool) {
+	n := len(l.times)
+	if n == 0 || t > l.times[n-1] {
+		return n, false
 	}
-	before, known := l.said[t]
-	l.said[t] = before | news
-	switch {
-	case known:
-	case len(l.times) < limit:
-		l.times = append(l.times, t)
-	default:
-		delete(l.said, l.times[l.oldest])
-		l.times[l.oldest] = t
-		l.oldest = (l.oldest + 1) % limit
+	return slices.BinarySearch(l.times, t)
+}
+
+// say remembers at index i what was said of t anew.
+func (l *ledger) say(i int, known bool, t drumbeat.Time, news mask, limit int) {
+	if known {
+		l.said[i] |= news
+		return
+	}
+	if i == len(l.times) {
+		l.times, l.said = append(l.times, t), append(l.said, news)
+	} else {
+		l.times, l.said = slices.Insert(l.times, i, t), slices.Insert(l.said, i, news)
+	}
+	if len(l.times) > 2*limit {
+		l.times = append(l.times[:0], l.times[len(l.times)-limit:]...)
+		l.said = append(l.said[:0], l.said[len(l.said)-limit:]...)
 	}
 }
 
@@ -131,7 +140,11 @@ func (c *Counts) judge(cfg *settings, m *machine, s *sample, arrival drumbeat.Ti
 	case arrival-s.event > cfg.lateMax:
 		return drumbeat.FateLate
 	}
-	said := m.ledger.said[s.event]
+	at, known := m.ledger.find(s.event)
+	var said mask
+	if known {
+		said = m.ledger.said[at]
+	}
 	var news, clipped, nulled mask
 	rejected := false
 	for x := range sensorCount {
@@ -166,7 +179,7 @@ func (c *Counts) judge(cfg *settings, m *machine, s *sample, arrival drumbeat.Ti
 	case rejected:
 		return drumbeat.FateRejected
 	}
-	m.ledger.say(s.event, news, remembered(cfg))
+	m.ledger.say(at, known, s.event, news, remembered(cfg))
 	for x := range sensorCount {
 		if clipped.has(x) {
 			c.Clipped[sensorNames[x]]++

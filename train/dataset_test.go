@@ -105,11 +105,11 @@ func TestAFindingChangesTheNextTrainingSet(t *testing.T) {
 	before := dataset(t, w)
 	at := begin.Add(8*day + time.Hour)
 	w.findings = []drumbeat.Finding{{
-		ID: "f1", Fleet: "mill", Machine: "a", Outcome: drumbeat.OutcomeRepaired, Who: "kim", WhenFleet: at, From: at.Add(-day),
+		ID: "f1", Fleet: "mill", Machine: "a", Outcome: drumbeat.OutcomeRepaired, Who: "kim", WhenFleet: at, From: at.Add(-5 * day),
 	}}
 	got := dataset(t, w).Changes(before)
 	var want []train.Change
-	for _, d := range []int{6, 7, 8} { // within 3 days before the repair
+	for _, d := range []int{6, 7, 8} { // the alert's, within 3 days before the repair
 		was := "unknown"
 		if d == 6 {
 			was = "negative"

@@ -10,10 +10,14 @@ import (
 	"drumbeat/model"
 )
 
-// Lowering a threshold that did not reach the target: by half the odds each
-// time. Alerts that others opened can hide the row that a bound counts on, so
-// a step or two is usual.
-const thresholdTries = 8
+// The search for the threshold that reaches a recall: halving finds one that
+// does, then the space above it is halved a few times. A bound that every
+// failure's best row passes is where it begins, and is often too high: an alert
+// that another row opened may be silent when the best one comes.
+const (
+	thresholdHalvings    = 8
+	thresholdRefinements = 5
+)
 
 // measureEvents replays the test span's live scoring rows (every gold row,
 // corrections too: P6) under the alert rules: at the threshold in force, and
@@ -28,22 +32,57 @@ func (t *training) measureEvents(ctx context.Context) error {
 	now := t.events(rows, policy.Threshold)
 	t.report.events(&now)
 
-	target := policy.RecallTarget
+	t.fullRecall(rows, &now)
+	return nil
+}
+
+// fullRecall looks for the highest threshold that reaches the recall target on
+// the test rows, and says what it would cost.
+func (t *training) fullRecall(rows []label.Row, now *label.EventMeasures) {
+	target := t.in.Fleet.Policy.RecallTarget
 	full := &t.report.FullRecall
 	full.Target, full.Threshold = Number(target), Number(math.NaN())
-	threshold, ok := label.ThresholdFor(now.Results, target)
-	for range thresholdTries {
-		if !ok || !(threshold > 0) {
-			break
-		}
-		m := t.events(rows, threshold)
-		full.fill(&m)
-		if full.Reached = m.Recall.Interval.Value >= target; full.Reached {
-			break
-		}
-		threshold /= 2
+	high, ok := label.ThresholdFor(now.Results, target)
+	if !ok {
+		return
 	}
-	return nil
+	reaches := func(threshold float64) bool {
+		m := now
+		if threshold != now.Threshold {
+			own := t.events(rows, threshold)
+			m = &own
+		}
+		if m.Recall.Interval.Value < target {
+			return false
+		}
+		full.Reached = true
+		full.fill(m)
+		return true
+	}
+	if reaches(high) {
+		return
+	}
+	low := high / 2
+	if now.Threshold < high && reaches(now.Threshold) {
+		low = now.Threshold
+	} else {
+		for range thresholdHalvings {
+			if reaches(low) {
+				break
+			}
+			low, high = low/2, low
+		}
+	}
+	for range thresholdRefinements {
+		if !full.Reached {
+			return
+		}
+		if middle := (low + high) / 2; reaches(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
 }
 
 func (t *training) events(rows []label.Row, threshold float64) label.EventMeasures {

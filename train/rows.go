@@ -51,7 +51,7 @@ func (t *training) control(ctx context.Context) error {
 	}
 	// Each thread fits runs of its own, so that none waits at every split.
 	var roc, pr [controlRuns]float64
-	var next atomic.Int64
+	var next, done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for range t.opt.Threads {
 		group.Go(func() error {
@@ -68,7 +68,7 @@ func (t *training) control(ctx context.Context) error {
 					return err
 				}
 				roc[run], pr[run] = s.ROCAUC()/controlRuns, s.PRAUC()/controlRuns
-				t.opt.Progress("control", int(run), controlRuns)
+				t.opt.Progress("control", int(done.Add(1)), controlRuns)
 			}
 			return nil
 		})

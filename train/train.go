@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"sync"
 	"time"
 
 	"drumbeat"
@@ -41,8 +42,8 @@ type Options struct {
 	Threads int    // of the fit and of scoring
 	Program string // this program's version, for the manifest
 	Log     *slog.Logger
-	// Progress is told what is being done and how far it is, at times by several
-	// goroutines at once; nil to be silent.
+	// Progress is told what is being done and how far it is, by one goroutine
+	// at a time; nil to be silent.
 	Progress func(stage string, done, total int)
 }
 
@@ -68,9 +69,10 @@ func run(ctx context.Context, in Input, opt Options) (*Result, error) {
 		return nil, fmt.Errorf("no XGBoost library was given: %w", drumbeat.ErrInvalid)
 	}
 	opt.Threads = max(opt.Threads, 1)
-	if opt.Progress == nil {
-		opt.Progress = func(string, int, int) {}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
 	}
+	opt.Progress = inTurn(opt.Progress)
 	t := &training{in: in, opt: opt, report: newReport(in)}
 	for _, step := range []struct {
 		name string
@@ -91,11 +93,27 @@ func run(ctx context.Context, in Input, opt Options) (*Result, error) {
 		opt.Progress(step.name, 1, 1)
 	}
 	t.report.tell(in.Fleet)
+	for _, warning := range t.report.Warnings {
+		opt.Log.WarnContext(ctx, "look at the trained model", "fleet", in.Fleet.Name, "warning", warning)
+	}
 	manifest, err := t.manifest()
 	if err != nil {
 		return nil, err
 	}
 	return &Result{Model: t.model, Report: t.report, Manifest: manifest}, nil
+}
+
+// inTurn makes progress safe to call from several goroutines.
+func inTurn(progress func(string, int, int)) func(string, int, int) {
+	if progress == nil {
+		return func(string, int, int) {}
+	}
+	var mu sync.Mutex
+	return func(stage string, done, total int) {
+		mu.Lock()
+		defer mu.Unlock()
+		progress(stage, done, total)
+	}
 }
 
 // training is a run in progress: each step fills in what the next ones need.

@@ -91,7 +91,7 @@ func (w *world) live(seed uint64, machines, days int) {
 			if r.IntN(10) == 0 {
 				rarely = wear[m] + r.NormFloat64()
 			}
-			v := w.vector(machine(m), at, wear[m]+0.15*r.NormFloat64(), wear[m]*wear[m]+0.2*r.NormFloat64(), r.NormFloat64(), rarely)
+			v := w.vector(machine(m), at, wear[m]+0.3*r.NormFloat64(), wear[m]*wear[m]+0.3*r.NormFloat64(), r.NormFloat64(), rarely)
 			v.WarmingUp = step < 12
 		}
 	}
@@ -109,7 +109,10 @@ func (w *world) input(t testing.TB) train.Input {
 		if w.gold, err = l.Gold(ctx, w.view.Name, w.view.Hash, w.view.Names()); err != nil {
 			t.Fatal(err)
 		}
-		next := lake.Progress{0: int64(len(w.vectors) + len(w.entries))}
+		next := lake.Progress{0: 0}
+		for i := range w.vectors {
+			next[0] = max(next[0], w.vectors[i].Position.Offset+1)
+		}
 		if err := w.gold.Append(ctx, w.vectors, next); err != nil {
 			t.Fatal(err)
 		}

@@ -73,7 +73,9 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
 			if !more {
 				return nil
 			}
-			err = out.change(&event)
+			if event.Change != Updated { // the next beat shows the newer figures
+				err = out.change(&event)
+			}
 		}
 		if err != nil {
 			return nil // the follower went away

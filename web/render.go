@@ -19,8 +19,9 @@ type page struct {
 	Fleet  *Fleet
 	Person access.Person
 	Now    drumbeat.Time
-	Open   int  // open alerts
-	Follow bool // follow events
+	Open   int    // open alerts
+	IDs    string // theirs, apart by spaces
+	Follow bool   // follow events
 	Main   any
 }
 
@@ -60,6 +61,9 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, status int, name str
 			return fmt.Errorf("count open alerts: %w", err)
 		}
 		p.Open = len(open)
+		for i := range open {
+			p.IDs += open[i].ID + " "
+		}
 	}
 	var body bytes.Buffer
 	if err := s.pages[name].Execute(&body, p); err != nil {

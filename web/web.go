@@ -94,7 +94,7 @@ type Change string
 // The changes of an alert.
 const (
 	Opened  Change = "opened"
-	Updated Change = "updated"
+	Updated Change = "updated" // shown with the next beat
 	Closed  Change = "closed"
 )
 

@@ -366,7 +366,7 @@ func TestTheChartMarksAlertsAndWhatIsUsual(t *testing.T) {
 	if chart.Usual == nil || chart.Usual.High > 53 || chart.Usual.Low < 43 {
 		t.Errorf("usual %+v: want about 45 to 51, without the rise before the alert", chart.Usual)
 	}
-	if !strings.HasPrefix(chart.Summary, "vibration over the last 90 days") {
+	if !strings.HasPrefix(chart.Summary, "vibration over 90 days") {
 		t.Errorf("summary %q", chart.Summary)
 	}
 }

@@ -59,8 +59,9 @@ func (d *daemon) applyPredictions(ctx context.Context, records []topic.Record) e
 			event.Prediction = new(drumbeat.Prediction)
 			err = json.Unmarshal(r.Value, event.Prediction)
 		case typeEntry:
-			event.Entry = new(drumbeat.Item)
-			err = json.Unmarshal(r.Value, event.Entry)
+			var entry entryRecord
+			err = json.Unmarshal(r.Value, &entry)
+			event.Entry = entry.item()
 		}
 		if err != nil {
 			return fmt.Errorf("read %s/%d/%d: only drumbeat writes this topic: %w", r.Topic, r.Partition, r.Offset, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"drumbeat"
@@ -54,11 +55,7 @@ func (p *player) emit(ctx context.Context, r topic.Record) error {
 	p.arena = append(p.arena, r.Value...)
 	r.Value = p.arena[start:len(p.arena):len(p.arena)]
 	if len(r.Headers) > 0 {
-		headers := make(map[string]string, len(r.Headers))
-		for name, value := range r.Headers {
-			headers[name] = value
-		}
-		r.Headers = headers
+		r.Headers = maps.Clone(r.Headers)
 	}
 	p.records = append(p.records, r)
 	if len(p.records) < playBatch {

@@ -11,7 +11,7 @@ import (
 )
 
 func isTerminal(f *os.File) bool {
-	return term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits an int
+	return term.IsTerminal(int(f.Fd()))
 }
 
 // progress shows how far long work is, with its rate and the time left. On
@@ -22,7 +22,7 @@ type progress struct {
 
 // newProgress starts a bar for total units of work.
 func (p *process) newProgress(title, unit string, total int64) *progress {
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if p.terminal {
 		out = p.stderr
 	}

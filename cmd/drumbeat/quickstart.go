@@ -67,9 +67,7 @@ type quickstart struct {
 	sim     *sim.Sim
 	player  *player
 	report  quickstartReport
-	// needed by later steps
-	until drumbeat.Time // the end of history
-	page  *visitor
+	until   drumbeat.Time // the end of history
 }
 
 // Run runs the command.

@@ -197,7 +197,7 @@ func (q *quickstart) refine(ctx context.Context) (any, []string, error) {
 	if _, err := q.daemon.refiner.Run(ctx); err != nil {
 		return nil, nil, err
 	}
-	counts, err := q.daemon.site.lake.Counts(ctx)
+	counts, err := q.daemon.lake.Counts(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -212,7 +212,7 @@ func (q *quickstart) refine(ctx context.Context) (any, []string, error) {
 	}
 	var fates []drumbeat.Fate
 	for fate := range drumbeat.Fates {
-		fates = append(fates, drumbeat.Fate(fate)) //nolint:gosec // seven of them
+		fates = append(fates, drumbeat.Fate(fate))
 	}
 	faults := unequal("items", e.Items, sent.Items)
 	faults = append(faults, unequalFates(e.ByFate, &sent, fates...)...)

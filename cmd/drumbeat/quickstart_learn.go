@@ -32,7 +32,7 @@ type trainEvidence struct {
 func (q *quickstart) train(ctx context.Context) (any, []string, error) {
 	d := q.daemon
 	q.say("train: XGBoost, split in time with a gap of %s, calibrated, with a shuffled-label control", d.def.Label.HorizonText)
-	result, err := d.site.train(ctx, q.process, 0, true)
+	result, err := d.train(ctx, q.process, 0, true)
 	if err != nil {
 		return nil, nil, err
 	}

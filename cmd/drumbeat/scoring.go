@@ -185,7 +185,7 @@ func (d *daemon) sink(ctx context.Context, batch materialize.Batch) error {
 // outputRecord makes the record of an output; nil where there is no model yet.
 func (d *daemon) outputRecord(out *materialize.Output) (*topic.Record, error) {
 	if out.Entry != nil {
-		text, err := json.Marshal(out.Entry)
+		text, err := json.Marshal(recordOf(out.Entry))
 		if err != nil {
 			return nil, fmt.Errorf("encode log entry at %s: %w", out.Entry.Position, err)
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"drumbeat/access"
@@ -145,8 +147,8 @@ func (s *site) openAccess(ctx context.Context) error {
 // Close closes every part, the last opened first.
 func (s *site) Close() error {
 	var faults []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		faults = append(faults, s.closers[i]())
+	for _, closer := range slices.Backward(s.closers) {
+		faults = append(faults, closer())
 	}
 	s.closers = nil
 	return errors.Join(faults...)
@@ -157,16 +159,14 @@ func (s *site) Close() error {
 func (s *site) reader(of topic.Topic) func(context.Context, map[int32]int64) (topic.Reader, error) {
 	return func(ctx context.Context, from map[int32]int64) (topic.Reader, error) {
 		offsets := of.Start()
-		for partition, offset := range from {
-			offsets[partition] = offset
-		}
+		maps.Copy(offsets, from)
 		return topic.NewReader(ctx, s.kafka, topic.From{Topic: of, Offsets: offsets})
 	}
 }
 
 // localUser is who acts when a person uses the command line: whoever may read
 // the data folder may do everything in it.
-var localUser = access.Person{Name: "command line", Role: access.Engineer} //nolint:gochecknoglobals // a constant
+var localUser = access.Person{Name: "command line", Role: access.Engineer}
 
 // signInLink makes the address of the page with a one-time sign-in.
 func (s *site) signInLink(ctx context.Context, address string, life time.Duration) (string, error) {

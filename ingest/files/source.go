@@ -187,7 +187,7 @@ func (f *Files) stream(ctx context.Context, s *source) (next, error) {
 		case one.fault != nil:
 			one.fault.File, one.fault.Line = s.file, one.line
 			one.arrival, one.key, one.text = last, "", cut(rows.raw)
-		default:
+		case !one.future:
 			last = one.arrival
 		}
 		return one, nil

@@ -325,7 +325,8 @@ func TestTheFilesOfPackageModelsTestsAreXGBoosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := strings.Join(names, ",") + ",margin,by_" + strings.Join(names, ",by_") + ",bias\n"
+	var out strings.Builder
+	out.WriteString(strings.Join(names, ",") + ",margin,by_" + strings.Join(names, ",by_") + ",bias\n")
 	for i, margin := range margins {
 		numbers := append(slices.Clone(rows.X[i*len(names):(i+1)*len(names)]), margin)
 		numbers = append(numbers, contributions[i*(len(names)+1):(i+1)*(len(names)+1)]...)
@@ -335,9 +336,9 @@ func TestTheFilesOfPackageModelsTestsAreXGBoosts(t *testing.T) {
 				cells[k] = strconv.FormatFloat(float64(v), 'g', -1, 32)
 			}
 		}
-		out += strings.Join(cells, ",") + "\n"
+		out.WriteString(strings.Join(cells, ",") + "\n")
 	}
-	for name, body := range map[string][]byte{"small.ubj": f.Trees, "small.json": text, "small.csv": []byte(out)} {
+	for name, body := range map[string][]byte{"small.ubj": f.Trees, "small.json": text, "small.csv": []byte(out.String())} {
 		path := filepath.Join("..", "..", "model", "testdata", name)
 		if *update {
 			if err := os.WriteFile(path, body, 0o644); err != nil {

@@ -46,6 +46,8 @@
   // ---- Following ----------------------------------------------------------
 
   const live = $("#live");
+  const known = new Set($("#main").dataset.alerts.split(" ")); // alerts already seen
+  let losing; // says so only if the server stays away
 
   function standing(state, word) {
     if (live.dataset.state === state) return;
@@ -55,6 +57,8 @@
 
   function beat(e) {
     const now = JSON.parse(e.data);
+    clearTimeout(losing);
+    losing = 0;
     standing("live", "Live");
     $("#fleet-day").textContent = now.day;
     $("#fleet-clock").textContent = now.clock;
@@ -86,12 +90,14 @@
     events.addEventListener("beat", beat);
     events.addEventListener("opened", (e) => {
       const alert = JSON.parse(e.data);
+      if (known.has(alert.id)) return; // told again after a reconnection
+      known.add(alert.id);
       if (location.pathname !== "/alerts/" + encodeURIComponent(alert.id)) toast(alert);
       refresh();
     });
-    for (const change of ["updated", "closed"]) events.addEventListener(change, () => refresh());
+    events.addEventListener("closed", () => refresh());
     events.addEventListener("error", () => {
-      standing("lost", "Reconnecting …");
+      losing ||= setTimeout(standing, 4000, "lost", "Reconnecting …");
       if (events.readyState === EventSource.CLOSED) setTimeout(() => { refresh(); follow(address); }, 5000);
     });
     addEventListener("pagehide", () => events.close(), { once: true });
