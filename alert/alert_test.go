@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,19 +111,13 @@ func dump(t testing.TB, path string) []string {
 		"alert":   "id || machine || mode || opened_at || ' ' || last_above || latest || ifnull(closed_at, '') || outcome || finding || peak",
 		"finding": "seq || id || machine || alert || outcome || when_fleet || ifnull(from_time, '')",
 	} {
-		rows, err := db.QueryContext(t.Context(), fmt.Sprintf("SELECT ifnull(%s, 'never') AS line FROM %s ORDER BY 1", columns, table))
-		if err != nil {
+		var all string
+		query := fmt.Sprintf("SELECT ifnull(group_concat(ifnull(%s, 'never'), char(10)), '') FROM %s", columns, table)
+		if err := db.QueryRowContext(t.Context(), query).Scan(&all); err != nil {
 			t.Fatal(err)
 		}
-		for rows.Next() {
-			var line string
-			if err := rows.Scan(&line); err != nil {
-				t.Fatal(err)
-			}
-			lines = append(lines, table+" "+line)
-		}
-		if err := rows.Close(); err != nil {
-			t.Fatal(err)
+		for line := range strings.Lines(all) {
+			lines = append(lines, table+" "+strings.TrimSuffix(line, "\n"))
 		}
 	}
 	slices.Sort(lines)

@@ -205,7 +205,8 @@ func TestWrongAnswersAreRefusedWithEveryFault(t *testing.T) {
 		},
 		"nothing wrong without an alert": {
 			func(f *drumbeat.Finding) { f.Alert, f.Machine, f.Outcome = "", "W-1", drumbeat.OutcomeNothingWrong },
-			drumbeat.ErrInvalid, []string{"without an alert only"},
+			drumbeat.ErrInvalid,
+			[]string{"without an alert only"},
 		},
 		"another fleet":          {func(f *drumbeat.Finding) { f.Fleet = "dryers" }, drumbeat.ErrInvalid, []string{"fleet:"}},
 		"another machine":        {func(f *drumbeat.Finding) { f.Machine = "W-2" }, drumbeat.ErrInvalid, []string{"is about W-1, not W-2"}},

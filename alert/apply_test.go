@@ -190,9 +190,9 @@ func drawThings(random *rand.Rand) []any {
 	return things
 }
 
-// Twenty seeds, not rapid's hundred runs: each run is some thirty commits to disk.
+// Ten seeds, not rapid's hundred runs: each run is some thirty commits to disk.
 func TestBatchesCrashesAndReplaysComeToTheSame(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		things := drawThings(random)
 		dir := t.TempDir()

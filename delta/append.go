@@ -1,123 +1,209 @@
-package web
+package delta
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
-	"strconv"
-	"time"
+	"maps"
+	"slices"
 
 	"drumbeat"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// streamLife is how long one stream of events may last: then the browser asks
-// again, and who asks is looked at again.
-const streamLife = 5 * time.Minute
+// encoders is how many batches of one append are encoded side by side: the
+// development machines have two cores, and each encoder holds a file.
+const encoders = 2
 
-// eventBody is what a follower is told of an alert.
-type eventBody struct {
-	ID      string             `json:"id"`
-	Machine drumbeat.MachineID `json:"machine"`
-	Words   string             `json:"words"`
-	Percent string             `json:"percent"`
+// Txn is one application's step from the version that it has seen to the one
+// that this commit makes (a txn action).
+type Txn struct {
+	From, To int64 // From is NoTxn for an application's first
 }
 
-// beatBody is what a follower is told now and then.
-type beatBody struct {
-	Day   string `json:"day"`
-	Clock string `json:"clock"`
+// Commit is what an append says beside its rows.
+type Commit struct {
+	// Txns moves applications on, all at once, by application id. If all have
+	// come to their To already, nothing is written: it was written before. If
+	// only some have, or one stands elsewhere than at From, the append is
+	// refused with drumbeat.ErrConflict: read Snapshot().Txn and try again.
+	Txns map[string]Txn
+	// Base, if set, makes the commit the one right after that snapshot, or
+	// drumbeat.ErrConflict.
+	Base *Snapshot
+	// Operation is for people who read the log; WRITE if empty.
+	Operation string
 }
 
-// events streams changes of alerts as server-sent events. A follower that
-// comes back says with Last-Event-ID where it was.
-func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
-	select {
-	case s.streams <- struct{}{}:
-		defer func() { <-s.streams }()
-	default:
-		return fmt.Errorf("follow events: %d pages follow already: %w", maxStreams, drumbeat.ErrLimit)
+// Append adds batches, a file each, in one commit. Empty batches are skipped;
+// without rows and without Txns nothing happens. Rows become visible together
+// or not at all, and are durable when Append returns nil. After an error the
+// commit may or may not have happened: Txns or Base make trying again safe.
+func (t *Table) Append(ctx context.Context, batches []*Batch, c Commit) error {
+	batches = slices.DeleteFunc(slices.Clone(batches), func(b *Batch) bool { return b.N == 0 })
+	if len(batches) == 0 && len(c.Txns) == 0 {
+		return nil
 	}
-	after := int64(-1)
-	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		parsed, err := strconv.ParseInt(last, 10, 64)
-		if err != nil || parsed < 0 {
-			return fmt.Errorf("follow events: Last-Event-ID %q: want a whole number: %w", last, drumbeat.ErrInvalid)
-		}
-		after = parsed
+	snapshot := t.Snapshot()
+	done, err := c.check(snapshot)
+	if err == nil && !done {
+		err = t.append(ctx, snapshot.schema, batches, c)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), streamLife)
-	defer cancel()
-	changes, err := s.source.Subscribe(ctx, after)
 	if err != nil {
-		return fmt.Errorf("follow events: %w", err)
+		return fmt.Errorf("append to table %s: %w", t.Name(), err)
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	out := stream{w: w, flush: http.NewResponseController(w)}
-	defer out.release()
-	if out.send("retry: 2000\n\n") != nil || out.beat(s.source.Now()) != nil {
-		return nil // the follower went away before it began
+	return nil
+}
+
+func (t *Table) append(ctx context.Context, schema Schema, batches []*Batch, c Commit) error {
+	adds, err := t.write(ctx, schema, batches)
+	if err != nil {
+		return err
 	}
-	beat := time.NewTicker(s.opt.Beat)
-	defer beat.Stop()
-	for {
-		var err error
-		select {
-		case <-ctx.Done():
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for range t.tries {
+		snapshot := t.current.Load()
+		if done, err := c.check(snapshot); err != nil || done {
+			return err
+		}
+		if snapshot.schema.difference(schema) != "" {
+			return fmt.Errorf("the table's columns were changed meanwhile: %w", drumbeat.ErrConflict)
+		}
+		err := t.commit(ctx, snapshot, t.actions(snapshot.version+1, adds, c))
+		if err == nil {
+			t.checkpointIfDue(ctx)
 			return nil
-		case <-s.stopped:
+		}
+		if !errors.Is(err, drumbeat.ErrConflict) {
+			return err
+		}
+		if err := t.refresh(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("others were first %d times: %w", t.tries, drumbeat.ErrConflict)
+}
+
+// check says whether a commit has been made already, or why it cannot be.
+func (c *Commit) check(s *Snapshot) (done bool, err error) {
+	if err := s.writable(); err != nil {
+		return false, err
+	}
+	ready, past := 0, 0
+	for app, step := range c.Txns {
+		switch at := s.Txn(app); {
+		case step.To <= step.From:
+			return false, fmt.Errorf("application %s goes from %d to %d: want a rise: %w", app, step.From, step.To, drumbeat.ErrInvalid)
+		case at >= step.To:
+			past++
+		case at == step.From:
+			ready++
+		}
+	}
+	if len(c.Txns) > 0 && past == len(c.Txns) {
+		return true, nil
+	}
+	if ready < len(c.Txns) {
+		return false, fmt.Errorf("another writer has moved on some of %d applications: %w", len(c.Txns), drumbeat.ErrConflict)
+	}
+	if c.Base != nil && c.Base.version != s.version {
+		return false, fmt.Errorf("version %d is no longer the newest: %w", c.Base.version, drumbeat.ErrConflict)
+	}
+	return false, nil
+}
+
+// writable says why we must not write to the table, if so.
+func (s *Snapshot) writable() error {
+	if err := s.protocol.checkWriter(); err != nil {
+		return err
+	}
+	if s.foreign != "" {
+		return fmt.Errorf("%s, which this program does not check when it writes: %w", s.foreign, drumbeat.ErrNewer)
+	}
+	return nil
+}
+
+// write encodes and stores a file for each batch.
+func (t *Table) write(ctx context.Context, schema Schema, batches []*Batch) ([]*add, error) {
+	adds := make([]*add, len(batches))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(encoders)
+	for i, batch := range batches {
+		group.Go(func() error {
+			body, err := encodeFile(schema, batch)
+			if err != nil {
+				return err
+			}
+			stats, err := measure(schema, batch)
+			if err != nil {
+				return err
+			}
+			// A name is used once: a retry after a crash must not meet a file
+			// that another commit may already hold.
+			name := fmt.Sprintf("part-%05d-%s.zstd.parquet", i, newUUID())
+			if err := t.store.Create(ctx, t.prefix+name, body); err != nil {
+				return fmt.Errorf("store file: %w", err)
+			}
+			tags := map[string]string{tagChecksum: checksum(body)}
+			maps.Copy(tags, batch.Tags)
+			adds[i] = &add{
+				Path: name, PartitionValues: map[string]string{}, Size: int64(len(body)),
+				ModificationTime: t.now().UnixMilli(), DataChange: true, Tags: tags, Stats: stats,
+			}
 			return nil
-		case <-beat.C:
-			err = out.beat(s.source.Now())
-		case event, more := <-changes:
-			if !more {
-				return nil
-			}
-			if event.Change != Updated { // the next beat shows the newer figures
-				err = out.change(&event)
-			}
-		}
-		if err != nil {
-			return nil // the follower went away
-		}
+		})
 	}
+	return adds, group.Wait()
 }
 
-// stream writes server-sent events.
-type stream struct {
-	w     http.ResponseWriter
-	flush *http.ResponseController
-}
-
-// slowFollower is how long a write to a follower may take: a browser that
-// reads nothing for so long is gone.
-const slowFollower = 10 * time.Second
-
-func (o *stream) send(text string) error {
-	// Recorders in tests have no deadline; real connections do.
-	_ = o.flush.SetWriteDeadline(time.Now().Add(slowFollower))
-	if _, err := o.w.Write([]byte(text)); err != nil {
-		return err
+// actions puts a commit together.
+func (t *Table) actions(version int64, adds []*add, c Commit) []action {
+	operation := c.Operation
+	if operation == "" {
+		operation = "WRITE"
 	}
-	return o.flush.Flush()
+	actions := []action{t.info(operation)}
+	for _, app := range slices.Sorted(maps.Keys(c.Txns)) {
+		actions = append(actions, action{Txn: &txn{AppID: app, Version: c.Txns[app].To, LastUpdated: t.now().UnixMilli()}})
+	}
+	for i, a := range adds {
+		placed := *a
+		placed.Tags = maps.Clone(a.Tags)
+		placed.Tags[tagOrder] = order{version: version, index: int64(i)}.String()
+		actions = append(actions, action{Add: &placed})
+	}
+	return actions
 }
 
-// release leaves the connection without a deadline to the next request.
-func (o *stream) release() { _ = o.flush.SetWriteDeadline(time.Time{}) }
-
-func (o *stream) beat(now drumbeat.Time) error {
-	body, err := json.Marshal(beatBody{Day: day(now), Clock: clock(now)})
+// commit writes the version after a snapshot, drumbeat.ErrConflict if
+// somebody else has. The caller holds t.mu.
+func (t *Table) commit(ctx context.Context, after *Snapshot, actions []action) error {
+	body, err := encodeCommit(actions)
 	if err != nil {
 		return err
 	}
-	return o.send("event: beat\ndata: " + string(body) + "\n\n")
-}
-
-func (o *stream) change(e *Event) error {
-	p := e.Alert.Latest.Probability
-	body, err := json.Marshal(eventBody{ID: e.Alert.ID, Machine: e.Alert.Machine, Words: likely(p), Percent: percent(p)})
+	// The new state first: a commit that we could not read back is not made.
+	next, err := t.applyCommit(after, after.version+1, body)
 	if err != nil {
 		return err
 	}
-	return o.send(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Change, body))
+	if err := t.store.Create(ctx, t.commitKey(next.version), body); err != nil {
+		return fmt.Errorf("commit version %d: %w", next.version, err)
+	}
+	t.current.Store(next)
+	return nil
+}
+
+// checkpointIfDue writes a checkpoint now and then. It only spares readers
+// work, so that it could not be written is told and then forgotten.
+func (t *Table) checkpointIfDue(ctx context.Context) {
+	snapshot := t.current.Load()
+	if snapshot.version == 0 || snapshot.version%t.every != 0 {
+		return
+	}
+	if err := t.writeCheckpoint(ctx, snapshot); err != nil {
+		t.log.WarnContext(ctx, "checkpoint could not be written", "table", t.Name(), "version", snapshot.version, "error", err)
+	}
 }

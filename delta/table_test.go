@@ -66,6 +66,8 @@ func rows(from, n int) *delta.Batch {
 				switch {
 				case null:
 					v = 0
+				case f.Precision == 5:
+					v = int64(row) % 100_000
 				case f.Type == delta.Bool:
 					v = int64(row) % 2
 				case f.Type == delta.Timestamp:

@@ -1,210 +1,229 @@
-package web
+package lake
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
-	"math"
-	"net/http"
-	"slices"
-	"strconv"
-	"time"
 
 	"drumbeat"
+	"drumbeat/delta"
+	"drumbeat/fleet"
 )
 
-const (
-	// maxPoints is how many points a chart draws: about one a pixel.
-	maxPoints = 1600
-	// maxDays is the longest history that is drawn.
-	maxDays = 400
-	// minBand is how many readings it takes to call a range usual: two days
-	// of 15 minutes.
-	minBand = 192
-)
-
-// chart is the data of a chart.
-type chart struct {
-	Title    string     `json:"title"`
-	Unit     string     `json:"unit"`
-	Decimals int        `json:"decimals"`
-	Times    []int64    `json:"times"` // seconds since 1970
-	Values   []*float64 `json:"values"`
-	Usual    *band      `json:"usual"` // null if too little is known
-	Alerts   []span     `json:"alerts"`
-	From     int64      `json:"from"`
-	To       int64      `json:"to"`
-	Summary  string     `json:"summary"`
+// Aside is an item of bronze that is not in silver: its fate is future, late,
+// duplicate or rejected (T8).
+type Aside struct {
+	Position    drumbeat.Position
+	Machine     drumbeat.MachineID
+	EventTime   drumbeat.Time
+	ArrivalTime drumbeat.Time
+	Fate        drumbeat.Fate
+	Reason      string
 }
 
-// band is the range in which this machine's readings usually lie: nine of ten.
-type band struct {
-	Low  float64 `json:"low"`
-	High float64 `json:"high"`
+// Silver is what refine made of a stretch of bronze: what was kept, and what
+// was put aside, both in the order of positions within each partition.
+type Silver struct {
+	Items []drumbeat.Item
+	Aside []Aside
 }
 
-// span is the time of an alert, in seconds since 1970.
-type span struct {
-	From int64  `json:"from"`
-	To   int64  `json:"to"`
-	Open bool   `json:"open"`
-	ID   string `json:"id"`
-}
+// decimalDigits is the width of every value: what an int64 can hold.
+const decimalDigits = delta.MaxPrecision
 
-// history answers with the data of a machine's chart.
-func (s *Site) history(w http.ResponseWriter, r *http.Request) error {
-	id := drumbeat.MachineID(r.PathValue("id"))
-	name := r.URL.Query().Get("sensor")
-	at := slices.IndexFunc(s.source.Fleet.Sensors, func(sensor Sensor) bool { return sensor.Name == name })
-	if at < 0 {
-		return fmt.Errorf("chart of sensor %q: the fleet has no such sensor: %w", name, drumbeat.ErrNotFound)
-	}
-	days, err := strconv.Atoi(r.URL.Query().Get("days"))
-	if err != nil || days < 1 || days > maxDays {
-		return fmt.Errorf("chart: days %q: want 1 to %d: %w", r.URL.Query().Get("days"), maxDays, drumbeat.ErrInvalid)
-	}
-	until := s.source.Now()
-	if until == drumbeat.NoTime {
-		return fmt.Errorf("chart of %s: no reading has arrived yet: %w", id, drumbeat.ErrNotFound)
-	}
-	if text := r.URL.Query().Get("until"); text != "" {
-		asked, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return fmt.Errorf("chart: until %q: want RFC 3339: %w", text, drumbeat.ErrInvalid)
+// itemColumns is what the silver tables have in common.
+func itemColumns(kind drumbeat.Kind) codec[drumbeat.Item] {
+	type item = drumbeat.Item
+	begin := func(rows []item) {
+		for i := range rows {
+			rows[i].Kind = kind
 		}
-		until = min(until, drumbeat.At(asked))
 	}
-	c, err := s.chart(r, HistoryQuery{
-		Machine: id, Sensor: name, From: until.Add(-time.Duration(days) * 24 * time.Hour), To: until,
-	}, &s.source.Fleet.Sensors[at])
-	if err != nil {
-		return err
+	return codec[item]{columns: position(itemPosition), begin: begin}.with(
+		machine(func(row *item) *drumbeat.MachineID { return &row.Machine }),
+		instant("event_time", func(row *item) *drumbeat.Time { return &row.EventTime }),
+		instant("arrival_time", func(row *item) *drumbeat.Time { return &row.ArrivalTime }),
+	)
+}
+
+// readingCodec is the readings table: a value and its flags for each sensor.
+func readingCodec(f *fleet.Fleet) (codec[drumbeat.Item], error) {
+	type item = drumbeat.Item
+	c := itemColumns(drumbeat.KindReading)
+	n := len(f.Sensors)
+	c.begin = func(rows []item) {
+		values, flags := make([]int64, n*len(rows)), make([]drumbeat.Flag, n*len(rows))
+		for i := range rows {
+			rows[i].Values = values[i*n : (i+1)*n : (i+1)*n]
+			rows[i].Flags = flags[i*n : (i+1)*n : (i+1)*n]
+		}
 	}
-	body, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("write chart: %w", err)
+	var own []string
+	for s := range f.Sensors {
+		name := f.Sensors[s].Name
+		own = append(own, name, name+"_flags")
+		value := whole(
+			delta.Field{Name: name, Type: delta.Decimal, Precision: decimalDigits, Scale: f.Sensors[s].Decimals, Nullable: true},
+			func(row *item) int64 { return row.Values[s] }, nil)
+		value.null = func(row *item) bool { return row.Values[s] == drumbeat.Missing }
+		value.read = func(row *item, c *delta.Column, i int, _ *names) {
+			row.Values[s] = c.Ints[i]
+			if c.Null != nil && c.Null[i] {
+				row.Values[s] = drumbeat.Missing
+			}
+		}
+		c = c.with(value, whole(
+			delta.Field{Name: name + "_flags", Type: delta.Int32, Nullable: true, Dictionary: true},
+			func(row *item) int64 {
+				if row.Flags == nil {
+					return 0
+				}
+				return int64(row.Flags[s])
+			},
+			func(row *item, v int64) { row.Flags[s] = drumbeat.Flag(v) })) //nolint:gosec // written from a Flag
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body) // a client that went away is no fault of ours
+	return c, checkNames("sensor", own, itemColumns(drumbeat.KindReading).names()...)
+}
+
+// entryCodec is the table of log entries, of all logs (T7).
+func entryCodec() codec[drumbeat.Item] {
+	type item = drumbeat.Item
+	return itemColumns(drumbeat.KindEntry).with(
+		few("log", func(row *item) *string { return &row.Entry.Log }),
+		free("id", func(row *item) *string { return &row.Entry.ID }),
+		whole(delta.Field{Name: "revision", Type: delta.Int64},
+			func(row *item) int64 { return row.Entry.Revision },
+			func(row *item, v int64) { row.Entry.Revision = v }),
+		truth("withdrawn", func(row *item) *bool { return &row.Entry.Withdrawn }),
+		few("type", func(row *item) *string { return &row.Entry.Type }),
+		free("detail", func(row *item) *string { return &row.Entry.Detail }),
+	)
+}
+
+// machineCodec is the table of machines, a column an attribute (V5).
+func machineCodec(f *fleet.Fleet) (codec[drumbeat.Item], error) {
+	type item = drumbeat.Item
+	c := itemColumns(drumbeat.KindMachine)
+	n := len(f.Static)
+	mark := c.begin
+	c.begin = func(rows []item) {
+		mark(rows)
+		for i := range rows {
+			rows[i].Static = make([]string, n)
+		}
+	}
+	var own []string
+	for s := range f.Static {
+		own = append(own, f.Static[s].Name)
+		c = c.with(column[item]{
+			Field: delta.Field{Name: f.Static[s].Name, Type: delta.String, Nullable: true, Dictionary: true},
+			text:  func(row *item) []byte { return valid(attribute(row, s)) },
+			null:  func(row *item) bool { return attribute(row, s) == "" },
+			read: func(row *item, c *delta.Column, i int, names *names) {
+				row.Static[s] = names.of(c.Bytes[i])
+			},
+		})
+	}
+	return c, checkNames("attribute", own, itemColumns(drumbeat.KindMachine).names()...)
+}
+
+// watermarkCodec is the table of what logs say of their completeness (L2).
+func watermarkCodec() codec[drumbeat.Item] {
+	type item = drumbeat.Item
+	return itemColumns(drumbeat.KindWatermark).with(
+		few("log", func(row *item) *string { return &row.Watermark.Log }),
+		instant("complete_to", func(row *item) *drumbeat.Time { return &row.Watermark.CompleteTo }),
+	)
+}
+
+func asideCodec() codec[Aside] {
+	c := codec[Aside]{columns: position(asidePosition)}
+	return c.with(
+		machine(func(row *Aside) *drumbeat.MachineID { return &row.Machine }),
+		instant("event_time", func(row *Aside) *drumbeat.Time { return &row.EventTime }),
+		instant("arrival_time", func(row *Aside) *drumbeat.Time { return &row.ArrivalTime }),
+		fate(func(row *Aside) *drumbeat.Fate { return &row.Fate }),
+		few("reason", func(row *Aside) *string { return &row.Reason }),
+	)
+}
+
+func asidePosition(row *Aside) *drumbeat.Position { return &row.Position }
+
+func attribute(row *drumbeat.Item, s int) string {
+	if s < len(row.Static) {
+		return row.Static[s]
+	}
+	return ""
+}
+
+// AppendSilver writes what was put aside, then entries, machines and
+// watermarks, each to its table, and last the readings together with progress:
+// what silver holds is what stands below the readings' progress. What is in
+// the tables already is skipped, so a call that failed can be repeated, with
+// more besides.
+func (l *Lake) AppendSilver(ctx context.Context, s Silver, next Progress) error {
+	epoch := epochOf(l.Epoch(), s.Aside, asidePosition)
+	epoch = epochOf(epoch, s.Items, itemPosition)
+	if err := l.appendSilver(ctx, s, epoch, next); err != nil {
+		return fmt.Errorf("append to silver: %w", err)
+	}
 	return nil
 }
 
-func (s *Site) chart(r *http.Request, q HistoryQuery, sensor *Sensor) (*chart, error) {
-	h, err := s.source.History(r.Context(), q)
+func (l *Lake) appendSilver(ctx context.Context, s Silver, epoch int32, next Progress) error {
+	if err := l.begin(epoch); err != nil {
+		return err
+	}
+	byKind, err := l.sort(s.Items)
 	if err != nil {
-		return nil, fmt.Errorf("history of %s: %w", q.Machine, err)
+		return err
 	}
-	alerts, err := s.source.Alerts(r.Context(), AlertFilter{Machine: q.Machine, Closed: true, Limit: maxPast})
-	if err != nil {
-		return nil, fmt.Errorf("list alerts of %s: %w", q.Machine, err)
+	asides := placed[Aside]{table: l.asides, codec: asideCodec(), at: asidePosition}
+	if err := asides.write(ctx, s.Aside, epoch, next); err != nil {
+		return err
 	}
-	c := &chart{
-		Title: sensor.Title, Unit: sensor.Unit, Decimals: sensor.Decimals,
-		To: seconds(q.To), From: seconds(q.From), Alerts: []span{}, Times: []int64{}, Values: []*float64{},
-	}
-	for i := range alerts {
-		a := &alerts[i]
-		to, open := a.ClosedAt, false
-		if to == drumbeat.NoTime {
-			to, open = q.To, true
+	for _, part := range []struct {
+		kind  drumbeat.Kind
+		table *table
+		codec codec[drumbeat.Item]
+	}{
+		{drumbeat.KindEntry, l.entries, l.entryRows},
+		{drumbeat.KindMachine, l.machines, l.machineRows},
+		{drumbeat.KindWatermark, l.watermarks, l.markRows},
+		{drumbeat.KindReading, l.readings, l.readingRows},
+	} {
+		rows := placed[drumbeat.Item]{
+			table: part.table, codec: part.codec, at: itemPosition, always: part.kind == drumbeat.KindReading,
 		}
-		if to >= q.From && a.OpenedAt <= q.To {
-			c.Alerts = append(c.Alerts, span{seconds(a.OpenedAt), seconds(to), open, a.ID})
-		}
-	}
-	c.Usual = usual(h, alerts, s.source.Fleet.Horizon)
-	c.Summary = summary(sensor, h, int(q.To.Sub(q.From)/(24*time.Hour)), c.Usual)
-	for _, i := range thin(h.Values, maxPoints) {
-		c.Times = append(c.Times, seconds(h.Times[i]))
-		if v := h.Values[i]; math.IsNaN(v) {
-			c.Values = append(c.Values, nil)
-		} else {
-			c.Values = append(c.Values, &v)
+		if err := rows.write(ctx, byKind[part.kind], epoch, next); err != nil {
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
-func seconds(t drumbeat.Time) int64 { return t.Milliseconds() / 1000 }
-
-// usual is the range of nine in ten readings outside the alerts and the time
-// in which what they warned of may have begun: a horizon before each.
-func usual(h History, alerts []drumbeat.Alert, horizon time.Duration) *band {
-	var calm []float64
-	for i, v := range h.Values {
-		during := slices.ContainsFunc(alerts, func(a drumbeat.Alert) bool {
-			return h.Times[i] >= a.OpenedAt.Add(-horizon) && (a.ClosedAt == drumbeat.NoTime || h.Times[i] <= a.ClosedAt)
-		})
-		if !math.IsNaN(v) && !during {
-			calm = append(calm, v)
+// sort parts items by kind. Where all are of one kind, nothing is copied.
+func (l *Lake) sort(items []drumbeat.Item) (map[drumbeat.Kind][]drumbeat.Item, error) {
+	byKind := map[drumbeat.Kind][]drumbeat.Item{}
+	single := true
+	for i := range items {
+		item := &items[i]
+		single = single && item.Kind == items[0].Kind
+		if n := len(l.fleet.Sensors); item.Kind == drumbeat.KindReading &&
+			(len(item.Values) != n || item.Flags != nil && len(item.Flags) != n) {
+			return nil, fmt.Errorf("reading at %s has %d values and %d flags, want %d: %w",
+				item.Position, len(item.Values), len(item.Flags), n, drumbeat.ErrInvalid)
 		}
 	}
-	if len(calm) < minBand {
-		return nil
+	if len(items) > 0 && single {
+		byKind[items[0].Kind] = items
+		return byKind, nil
 	}
-	slices.Sort(calm)
-	return &band{Low: calm[len(calm)/20], High: calm[len(calm)-1-len(calm)/20]}
+	for i := range items {
+		byKind[items[i].Kind] = append(byKind[items[i].Kind], items[i])
+	}
+	return byKind, nil
 }
 
-// summary says what the chart shows to those who do not see it.
-func summary(sensor *Sensor, h History, days int, b *band) string {
-	newest, low, high := math.NaN(), math.Inf(1), math.Inf(-1)
-	for _, v := range h.Values {
-		if !math.IsNaN(v) {
-			newest, low, high = v, min(low, v), max(high, v)
-		}
-	}
-	if math.IsNaN(newest) {
-		return fmt.Sprintf("No readings of %s in the last %d days.", sensor.Title, days)
-	}
-	value := func(v float64) string {
-		text := strconv.FormatFloat(v, 'f', min(sensor.Decimals, 2), 64)
-		if sensor.Unit != "" {
-			text += " " + sensor.Unit
-		}
-		return text
-	}
-	text := fmt.Sprintf("%s over %d days: newest %s, lowest %s, highest %s",
-		sensor.Title, days, value(newest), value(low), value(high))
-	if b != nil {
-		text += fmt.Sprintf("; usually between %s and %s", value(b.Low), value(b.High))
-	}
-	return text + "."
-}
-
-// thin picks at most most indices of values: of each stretch its lowest and
-// its highest, so that no peak is lost, and a missing one where all are.
-func thin(values []float64, most int) []int {
-	if len(values) <= most {
-		all := make([]int, len(values))
-		for i := range all {
-			all[i] = i
-		}
-		return all
-	}
-	stretches := most / 2
-	picked := make([]int, 0, most)
-	for n := range stretches {
-		from, to := n*len(values)/stretches, (n+1)*len(values)/stretches
-		low, high := -1, -1
-		for i := from; i < to; i++ {
-			if math.IsNaN(values[i]) {
-				continue
-			}
-			if low < 0 || values[i] < values[low] {
-				low = i
-			}
-			if high < 0 || values[i] > values[high] {
-				high = i
-			}
-		}
-		switch {
-		case low < 0:
-			picked = append(picked, from)
-		case low == high:
-			picked = append(picked, low)
-		default:
-			picked = append(picked, min(low, high), max(low, high))
-		}
-	}
-	return picked
-}
+// SilverProgress returns what silver holds of the standing epoch, as of the
+// last commit that this Lake knows.
+func (l *Lake) SilverProgress() Progress { return l.readings.at(l.Epoch()) }

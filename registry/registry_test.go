@@ -39,7 +39,7 @@ func TestFollowTellsEveryMoveOnce(t *testing.T) {
 	nowhere := func() (registry.Alias, error) { return registry.Alias{}, drumbeat.ErrNotFound }
 	ctx, done := context.WithCancel(t.Context())
 	s := &steps{done: done, looks: []func() (registry.Alias, error){
-		nowhere, nowhere, away, stands(1, 1), stands(1, 1), away, stands(2, 2), stands(1, 3), nowhere,
+		nowhere, nowhere, away, stands(1, 1), stands(1, 1), away, stands(2, 2), stands(1, 3), stands(1, 5), nowhere,
 	}}
 	ticks := make(chan time.Time, 20)
 	for range cap(ticks) {
@@ -53,7 +53,7 @@ func TestFollowTellsEveryMoveOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]drumbeat.ModelVersion{0, 1, 2, 1, 0}, told); diff != "" || failures != 2 {
+	if diff := cmp.Diff([]drumbeat.ModelVersion{0, 1, 2, 1, 1, 0}, told); diff != "" || failures != 2 {
 		t.Errorf("told %v and %d failures, want 2 (-want +got):\n%s", told, failures, diff)
 	}
 }

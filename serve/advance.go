@@ -1,229 +1,58 @@
-package lake
+package serve
 
 import (
-	"context"
 	"fmt"
+	"sync"
 
 	"drumbeat"
-	"drumbeat/delta"
-	"drumbeat/fleet"
+	"drumbeat/feature"
 )
 
-// Aside is an item of bronze that is not in silver: its fate is future, late,
-// duplicate or rejected (T8).
-type Aside struct {
-	Position    drumbeat.Position
-	Machine     drumbeat.MachineID
-	EventTime   drumbeat.Time
-	ArrivalTime drumbeat.Time
-	Fate        drumbeat.Fate
-	Reason      string
+// advancer moves records to the times of requests' readings, reusing memory.
+type advancer struct {
+	view       *feature.View
+	workspaces sync.Pool
 }
 
-// Silver is what refine made of a stretch of bronze: what was kept, and what
-// was put aside, both in the order of positions within each partition.
-type Silver struct {
-	Items []drumbeat.Item
-	Aside []Aside
+func newAdvancer(v *feature.View) *advancer {
+	return &advancer{view: v, workspaces: sync.Pool{New: func() any { return new(feature.Workspace) }}}
 }
 
-// decimalDigits is the width of every value: what an int64 can hold.
-const decimalDigits = delta.MaxPrecision
-
-// itemColumns is what the silver tables have in common.
-func itemColumns(kind drumbeat.Kind) codec[drumbeat.Item] {
-	type item = drumbeat.Item
-	begin := func(rows []item) {
-		for i := range rows {
-			rows[i].Kind = kind
-		}
+func (ad *advancer) advance(rec *feature.Record, item *drumbeat.Item) (drumbeat.Vector, feature.Status, error) {
+	ws, ok := ad.workspaces.Get().(*feature.Workspace)
+	if !ok {
+		ws = new(feature.Workspace)
 	}
-	return codec[item]{columns: position(itemPosition), begin: begin}.with(
-		machine(func(row *item) *drumbeat.MachineID { return &row.Machine }),
-		instant("event_time", func(row *item) *drumbeat.Time { return &row.EventTime }),
-		instant("arrival_time", func(row *item) *drumbeat.Time { return &row.ArrivalTime }),
-	)
+	defer ad.workspaces.Put(ws)
+	return ad.view.Advance(rec, item, ws)
 }
 
-// readingCodec is the readings table: a value and its flags for each sensor.
-func readingCodec(f *fleet.Fleet) (codec[drumbeat.Item], error) {
-	type item = drumbeat.Item
-	c := itemColumns(drumbeat.KindReading)
-	n := len(f.Sensors)
-	c.begin = func(rows []item) {
-		values, flags := make([]int64, n*len(rows)), make([]drumbeat.Flag, n*len(rows))
-		for i := range rows {
-			rows[i].Values = values[i*n : (i+1)*n : (i+1)*n]
-			rows[i].Flags = flags[i*n : (i+1)*n : (i+1)*n]
-		}
+// folded predicts from a machine's record moved to a reading's time (S2). It
+// is live only if the reading was recorded and is used (S4).
+func (a *API) folded(rec *feature.Record, item *drumbeat.Item, recorded string, explain bool) (*Answer, error) {
+	if rec.Vector.Values == nil {
+		return nil, a.usable(item.Machine, &rec.Vector)
 	}
-	var own []string
-	for s := range f.Sensors {
-		name := f.Sensors[s].Name
-		own = append(own, name, name+"_flags")
-		value := whole(
-			delta.Field{Name: name, Type: delta.Decimal, Precision: decimalDigits, Scale: f.Sensors[s].Decimals, Nullable: true},
-			func(row *item) int64 { return row.Values[s] }, nil)
-		value.null = func(row *item) bool { return row.Values[s] == drumbeat.Missing }
-		value.read = func(row *item, c *delta.Column, i int, _ *names) {
-			row.Values[s] = c.Ints[i]
-			if c.Null != nil && c.Null[i] {
-				row.Values[s] = drumbeat.Missing
-			}
-		}
-		c = c.with(value, whole(
-			delta.Field{Name: name + "_flags", Type: delta.Int32, Nullable: true, Dictionary: true},
-			func(row *item) int64 {
-				if row.Flags == nil {
-					return 0
-				}
-				return int64(row.Flags[s])
-			},
-			func(row *item, v int64) { row.Flags[s] = drumbeat.Flag(v) })) //nolint:gosec // written from a Flag
-	}
-	return c, checkNames("sensor", own, itemColumns(drumbeat.KindReading).names()...)
-}
-
-// entryCodec is the table of log entries, of all logs (T7).
-func entryCodec() codec[drumbeat.Item] {
-	type item = drumbeat.Item
-	return itemColumns(drumbeat.KindEntry).with(
-		few("log", func(row *item) *string { return &row.Entry.Log }),
-		free("id", func(row *item) *string { return &row.Entry.ID }),
-		whole(delta.Field{Name: "revision", Type: delta.Int64},
-			func(row *item) int64 { return row.Entry.Revision },
-			func(row *item, v int64) { row.Entry.Revision = v }),
-		truth("withdrawn", func(row *item) *bool { return &row.Entry.Withdrawn }),
-		few("type", func(row *item) *string { return &row.Entry.Type }),
-		free("detail", func(row *item) *string { return &row.Entry.Detail }),
-	)
-}
-
-// machineCodec is the table of machines, a column an attribute (V5).
-func machineCodec(f *fleet.Fleet) (codec[drumbeat.Item], error) {
-	type item = drumbeat.Item
-	c := itemColumns(drumbeat.KindMachine)
-	n := len(f.Static)
-	mark := c.begin
-	c.begin = func(rows []item) {
-		mark(rows)
-		for i := range rows {
-			rows[i].Static = make([]string, n)
-		}
-	}
-	var own []string
-	for s := range f.Static {
-		own = append(own, f.Static[s].Name)
-		c = c.with(column[item]{
-			Field: delta.Field{Name: f.Static[s].Name, Type: delta.String, Nullable: true, Dictionary: true},
-			text:  func(row *item) []byte { return valid(attribute(row, s)) },
-			null:  func(row *item) bool { return attribute(row, s) == "" },
-			read: func(row *item, c *delta.Column, i int, names *names) {
-				row.Static[s] = names.of(c.Bytes[i])
-			},
-		})
-	}
-	return c, checkNames("attribute", own, itemColumns(drumbeat.KindMachine).names()...)
-}
-
-// watermarkCodec is the table of what logs say of their completeness (L2).
-func watermarkCodec() codec[drumbeat.Item] {
-	type item = drumbeat.Item
-	return itemColumns(drumbeat.KindWatermark).with(
-		few("log", func(row *item) *string { return &row.Watermark.Log }),
-		instant("complete_to", func(row *item) *drumbeat.Time { return &row.Watermark.CompleteTo }),
-	)
-}
-
-func asideCodec() codec[Aside] {
-	c := codec[Aside]{columns: position(asidePosition)}
-	return c.with(
-		machine(func(row *Aside) *drumbeat.MachineID { return &row.Machine }),
-		instant("event_time", func(row *Aside) *drumbeat.Time { return &row.EventTime }),
-		instant("arrival_time", func(row *Aside) *drumbeat.Time { return &row.ArrivalTime }),
-		fate(func(row *Aside) *drumbeat.Fate { return &row.Fate }),
-		few("reason", func(row *Aside) *string { return &row.Reason }),
-	)
-}
-
-func asidePosition(row *Aside) *drumbeat.Position { return &row.Position }
-
-func attribute(row *drumbeat.Item, s int) string {
-	if s < len(row.Static) {
-		return row.Static[s]
-	}
-	return ""
-}
-
-// AppendSilver writes what was put aside, then entries, machines and
-// watermarks, each to its table, and last the readings together with progress:
-// what silver holds is what stands below the readings' progress. What is in
-// the tables already is skipped, so a call that failed can be repeated, with
-// more besides.
-func (l *Lake) AppendSilver(ctx context.Context, s Silver, next Progress) error {
-	epoch := epochOf(l.Epoch(), s.Aside, asidePosition)
-	epoch = epochOf(epoch, s.Items, itemPosition)
-	if err := l.appendSilver(ctx, s, epoch, next); err != nil {
-		return fmt.Errorf("append to silver: %w", err)
-	}
-	return nil
-}
-
-func (l *Lake) appendSilver(ctx context.Context, s Silver, epoch int32, next Progress) error {
-	if err := l.begin(epoch); err != nil {
-		return err
-	}
-	byKind, err := l.sort(s.Items)
+	v, status, err := a.advancer.advance(rec, item)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("move machine %s to its reading: %w", item.Machine, err)
 	}
-	asides := placed[Aside]{table: l.asides, codec: asideCodec(), at: asidePosition}
-	if err := asides.write(ctx, s.Aside, epoch, next); err != nil {
-		return err
-	}
-	for _, part := range []struct {
-		kind  drumbeat.Kind
-		table *table
-		codec codec[drumbeat.Item]
-	}{
-		{drumbeat.KindEntry, l.entries, l.entryRows},
-		{drumbeat.KindMachine, l.machines, l.machineRows},
-		{drumbeat.KindWatermark, l.watermarks, l.markRows},
-		{drumbeat.KindReading, l.readings, l.readingRows},
-	} {
-		rows := placed[drumbeat.Item]{
-			table: part.table, codec: part.codec, at: itemPosition, always: part.kind == drumbeat.KindReading,
+	asked := Asked{Purpose: drumbeat.PurposeQuery}
+	switch status {
+	case feature.StatusUsed:
+		if asked.ReadingID = recorded; recorded != "" {
+			asked.Purpose, asked.Why = drumbeat.PurposeLive, WhyAlarm
+		} else {
+			asked.ReadingID = readingID(item.Raw)
 		}
-		if err := rows.write(ctx, byKind[part.kind], epoch, next); err != nil {
-			return err
+	case feature.StatusOlder, feature.StatusStale:
+		if err := a.usable(item.Machine, &v); err != nil {
+			return nil, err
+		}
+		asked.Flags = []string{FlagNotUsed}
+		if status == feature.StatusStale {
+			asked.Flags = []string{FlagStale}
 		}
 	}
-	return nil
+	return a.answer(&v, asked, explain)
 }
-
-// sort parts items by kind. Where all are of one kind, nothing is copied.
-func (l *Lake) sort(items []drumbeat.Item) (map[drumbeat.Kind][]drumbeat.Item, error) {
-	byKind := map[drumbeat.Kind][]drumbeat.Item{}
-	single := true
-	for i := range items {
-		item := &items[i]
-		single = single && item.Kind == items[0].Kind
-		if n := len(l.fleet.Sensors); item.Kind == drumbeat.KindReading &&
-			(len(item.Values) != n || item.Flags != nil && len(item.Flags) != n) {
-			return nil, fmt.Errorf("reading at %s has %d values and %d flags, want %d: %w",
-				item.Position, len(item.Values), len(item.Flags), n, drumbeat.ErrInvalid)
-		}
-	}
-	if len(items) > 0 && single {
-		byKind[items[0].Kind] = items
-		return byKind, nil
-	}
-	for i := range items {
-		byKind[items[i].Kind] = append(byKind[items[i].Kind], items[i])
-	}
-	return byKind, nil
-}
-
-// SilverProgress returns what silver holds of the standing epoch, as of the
-// last commit that this Lake knows.
-func (l *Lake) SilverProgress() Progress { return l.readings.at(l.Epoch()) }

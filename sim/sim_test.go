@@ -269,7 +269,7 @@ func TestAboutTwoOfAHundredMachinesFailADay(t *testing.T) {
 	t.Parallel()
 	cfg := laundry(t, 1, 100)
 	s := start(t, cfg)
-	const days = 90
+	const days = 60
 	if err := s.Play(cfg.Start.Add(days*day), func(topic.Record) error { return nil }); err != nil {
 		t.Fatal(err)
 	}

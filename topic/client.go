@@ -39,6 +39,8 @@ func dial(ctx context.Context, cfg Config, opts ...kgo.Opt) (*kgo.Client, error)
 		kgo.DialTimeout(5 * time.Second),
 		kgo.RetryTimeout(deliveryTimeout),
 		kgo.DisableClientMetrics(),
+		// A topic that is not there shall be an error soon, not in half a minute.
+		kgo.MetadataMinAge(250 * time.Millisecond),
 	}, opts...)
 	client, err := kgo.NewClient(all...)
 	if err != nil {

@@ -1,209 +1,210 @@
-package delta
+package web
 
 import (
-	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"maps"
+	"math"
+	"net/http"
 	"slices"
+	"strconv"
+	"time"
 
 	"drumbeat"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// encoders is how many batches of one append are encoded side by side: the
-// development machines have two cores, and each encoder holds a file.
-const encoders = 2
+const (
+	// maxPoints is how many points a chart draws: about one a pixel.
+	maxPoints = 1600
+	// maxDays is the longest history that is drawn.
+	maxDays = 400
+	// minBand is how many readings it takes to call a range usual: two days
+	// of 15 minutes.
+	minBand = 192
+)
 
-// Txn is one application's step from the version that it has seen to the one
-// that this commit makes (a txn action).
-type Txn struct {
-	From, To int64 // From is NoTxn for an application's first
+// chart is the data of a chart.
+type chart struct {
+	Title    string     `json:"title"`
+	Unit     string     `json:"unit"`
+	Decimals int        `json:"decimals"`
+	Times    []int64    `json:"times"` // seconds since 1970
+	Values   []*float64 `json:"values"`
+	Usual    *band      `json:"usual"` // null if too little is known
+	Alerts   []span     `json:"alerts"`
+	From     int64      `json:"from"`
+	To       int64      `json:"to"`
+	Summary  string     `json:"summary"`
 }
 
-// Commit is what an append says beside its rows.
-type Commit struct {
-	// Txns moves applications on, all at once, by application id. If all have
-	// come to their To already, nothing is written: it was written before. If
-	// only some have, or one stands elsewhere than at From, the append is
-	// refused with drumbeat.ErrConflict: read Snapshot().Txn and try again.
-	Txns map[string]Txn
-	// Base, if set, makes the commit the one right after that snapshot, or
-	// drumbeat.ErrConflict.
-	Base *Snapshot
-	// Operation is for people who read the log; WRITE if empty.
-	Operation string
+// band is the range in which this machine's readings usually lie: nine of ten.
+type band struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
 }
 
-// Append adds batches, a file each, in one commit. Empty batches are skipped;
-// without rows and without Txns nothing happens. Rows become visible together
-// or not at all, and are durable when Append returns nil. After an error the
-// commit may or may not have happened: Txns or Base make trying again safe.
-func (t *Table) Append(ctx context.Context, batches []*Batch, c Commit) error {
-	batches = slices.DeleteFunc(slices.Clone(batches), func(b *Batch) bool { return b.N == 0 })
-	if len(batches) == 0 && len(c.Txns) == 0 {
+// span is the time of an alert, in seconds since 1970.
+type span struct {
+	From int64  `json:"from"`
+	To   int64  `json:"to"`
+	Open bool   `json:"open"`
+	ID   string `json:"id"`
+}
+
+// history answers with the data of a machine's chart.
+func (s *Site) history(w http.ResponseWriter, r *http.Request) error {
+	id := drumbeat.MachineID(r.PathValue("id"))
+	name := r.URL.Query().Get("sensor")
+	at := slices.IndexFunc(s.source.Fleet.Sensors, func(sensor Sensor) bool { return sensor.Name == name })
+	if at < 0 {
+		return fmt.Errorf("chart of sensor %q: the fleet has no such sensor: %w", name, drumbeat.ErrNotFound)
+	}
+	days, err := strconv.Atoi(r.URL.Query().Get("days"))
+	if err != nil || days < 1 || days > maxDays {
+		return fmt.Errorf("chart: days %q: want 1 to %d: %w", r.URL.Query().Get("days"), maxDays, drumbeat.ErrInvalid)
+	}
+	until := s.source.Now()
+	if until == drumbeat.NoTime {
+		return fmt.Errorf("chart of %s: no reading has arrived yet: %w", id, drumbeat.ErrNotFound)
+	}
+	if text := r.URL.Query().Get("until"); text != "" {
+		asked, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return fmt.Errorf("chart: until %q: want RFC 3339: %w", text, drumbeat.ErrInvalid)
+		}
+		until = min(until, drumbeat.At(asked))
+	}
+	c, err := s.chart(r, HistoryQuery{
+		Machine: id, Sensor: name, From: until.Add(-time.Duration(days) * 24 * time.Hour), To: until,
+	}, &s.source.Fleet.Sensors[at])
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("write chart: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body) // a client that went away is no fault of ours
+	return nil
+}
+
+func (s *Site) chart(r *http.Request, q HistoryQuery, sensor *Sensor) (*chart, error) {
+	h, err := s.source.History(r.Context(), q)
+	if err != nil {
+		return nil, fmt.Errorf("history of %s: %w", q.Machine, err)
+	}
+	alerts, err := s.source.Alerts(r.Context(), AlertFilter{Machine: q.Machine, Closed: true, Limit: maxPast})
+	if err != nil {
+		return nil, fmt.Errorf("list alerts of %s: %w", q.Machine, err)
+	}
+	c := &chart{
+		Title: sensor.Title, Unit: sensor.Unit, Decimals: sensor.Decimals,
+		To: seconds(q.To), From: seconds(q.From), Alerts: []span{}, Times: []int64{}, Values: []*float64{},
+	}
+	for i := range alerts {
+		a := &alerts[i]
+		to, open := a.ClosedAt, false
+		if to == drumbeat.NoTime {
+			to, open = q.To, true
+		}
+		if to >= q.From && a.OpenedAt <= q.To {
+			c.Alerts = append(c.Alerts, span{seconds(a.OpenedAt), seconds(to), open, a.ID})
+		}
+	}
+	c.Usual = usual(h, alerts, s.source.Fleet.Horizon)
+	c.Summary = summary(sensor, h, int(q.To.Sub(q.From)/(24*time.Hour)), c.Usual)
+	for _, i := range thin(h.Values, maxPoints) {
+		c.Times = append(c.Times, seconds(h.Times[i]))
+		if v := h.Values[i]; math.IsNaN(v) {
+			c.Values = append(c.Values, nil)
+		} else {
+			c.Values = append(c.Values, &v)
+		}
+	}
+	return c, nil
+}
+
+func seconds(t drumbeat.Time) int64 { return t.Milliseconds() / 1000 }
+
+// usual is the range of nine in ten readings outside the alerts and the time
+// in which what they warned of may have begun: a horizon before each.
+func usual(h History, alerts []drumbeat.Alert, horizon time.Duration) *band {
+	var calm []float64
+	for i, v := range h.Values {
+		during := slices.ContainsFunc(alerts, func(a drumbeat.Alert) bool {
+			return h.Times[i] >= a.OpenedAt.Add(-horizon) && (a.ClosedAt == drumbeat.NoTime || h.Times[i] <= a.ClosedAt)
+		})
+		if !math.IsNaN(v) && !during {
+			calm = append(calm, v)
+		}
+	}
+	if len(calm) < minBand {
 		return nil
 	}
-	snapshot := t.Snapshot()
-	done, err := c.check(snapshot)
-	if err == nil && !done {
-		err = t.append(ctx, snapshot.schema, batches, c)
-	}
-	if err != nil {
-		return fmt.Errorf("append to table %s: %w", t.Name(), err)
-	}
-	return nil
+	slices.Sort(calm)
+	return &band{Low: calm[len(calm)/20], High: calm[len(calm)-1-len(calm)/20]}
 }
 
-func (t *Table) append(ctx context.Context, schema Schema, batches []*Batch, c Commit) error {
-	adds, err := t.write(ctx, schema, batches)
-	if err != nil {
-		return err
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for range t.tries {
-		snapshot := t.current.Load()
-		if done, err := c.check(snapshot); err != nil || done {
-			return err
-		}
-		if snapshot.schema.difference(schema) != "" {
-			return fmt.Errorf("the table's columns were changed meanwhile: %w", drumbeat.ErrConflict)
-		}
-		err := t.commit(ctx, snapshot, t.actions(snapshot.version+1, adds, c))
-		if err == nil {
-			t.checkpointIfDue(ctx)
-			return nil
-		}
-		if !errors.Is(err, drumbeat.ErrConflict) {
-			return err
-		}
-		if err := t.refresh(ctx); err != nil {
-			return err
+// summary says what the chart shows to those who do not see it.
+func summary(sensor *Sensor, h History, days int, b *band) string {
+	newest, low, high := math.NaN(), math.Inf(1), math.Inf(-1)
+	for _, v := range h.Values {
+		if !math.IsNaN(v) {
+			newest, low, high = v, min(low, v), max(high, v)
 		}
 	}
-	return fmt.Errorf("others were first %d times: %w", t.tries, drumbeat.ErrConflict)
+	if math.IsNaN(newest) {
+		return fmt.Sprintf("No readings of %s in the last %d days.", sensor.Title, days)
+	}
+	value := func(v float64) string {
+		text := strconv.FormatFloat(v, 'f', min(sensor.Decimals, 2), 64)
+		if sensor.Unit != "" {
+			text += " " + sensor.Unit
+		}
+		return text
+	}
+	text := fmt.Sprintf("%s over the last %d days: newest %s, lowest %s, highest %s",
+		sensor.Title, days, value(newest), value(low), value(high))
+	if b != nil {
+		text += fmt.Sprintf("; usually between %s and %s", value(b.Low), value(b.High))
+	}
+	return text + "."
 }
 
-// check says whether a commit has been made already, or why it cannot be.
-func (c *Commit) check(s *Snapshot) (done bool, err error) {
-	if err := s.writable(); err != nil {
-		return false, err
-	}
-	ready, past := 0, 0
-	for app, step := range c.Txns {
-		switch at := s.Txn(app); {
-		case step.To <= step.From:
-			return false, fmt.Errorf("application %s goes from %d to %d: want a rise: %w", app, step.From, step.To, drumbeat.ErrInvalid)
-		case at >= step.To:
-			past++
-		case at == step.From:
-			ready++
+// thin picks at most most indices of values: of each stretch its lowest and
+// its highest, so that no peak is lost, and a missing one where all are.
+func thin(values []float64, most int) []int {
+	if len(values) <= most {
+		all := make([]int, len(values))
+		for i := range all {
+			all[i] = i
 		}
+		return all
 	}
-	if len(c.Txns) > 0 && past == len(c.Txns) {
-		return true, nil
-	}
-	if ready < len(c.Txns) {
-		return false, fmt.Errorf("another writer has moved on some of %d applications: %w", len(c.Txns), drumbeat.ErrConflict)
-	}
-	if c.Base != nil && c.Base.version != s.version {
-		return false, fmt.Errorf("version %d is no longer the newest: %w", c.Base.version, drumbeat.ErrConflict)
-	}
-	return false, nil
-}
-
-// writable says why we must not write to the table, if so.
-func (s *Snapshot) writable() error {
-	if err := s.protocol.checkWriter(); err != nil {
-		return err
-	}
-	if s.foreign != "" {
-		return fmt.Errorf("%s, which this program does not check when it writes: %w", s.foreign, drumbeat.ErrNewer)
-	}
-	return nil
-}
-
-// write encodes and stores a file for each batch.
-func (t *Table) write(ctx context.Context, schema Schema, batches []*Batch) ([]*add, error) {
-	adds := make([]*add, len(batches))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(encoders)
-	for i, batch := range batches {
-		group.Go(func() error {
-			body, err := encodeFile(schema, batch)
-			if err != nil {
-				return err
+	stretches := most / 2
+	picked := make([]int, 0, most)
+	for n := range stretches {
+		from, to := n*len(values)/stretches, (n+1)*len(values)/stretches
+		low, high := -1, -1
+		for i := from; i < to; i++ {
+			if math.IsNaN(values[i]) {
+				continue
 			}
-			stats, err := measure(schema, batch)
-			if err != nil {
-				return err
+			if low < 0 || values[i] < values[low] {
+				low = i
 			}
-			// A name is used once: a retry after a crash must not meet a file
-			// that another commit may already hold.
-			name := fmt.Sprintf("part-%05d-%s.zstd.parquet", i, newUUID())
-			if err := t.store.Create(ctx, t.prefix+name, body); err != nil {
-				return fmt.Errorf("store file: %w", err)
+			if high < 0 || values[i] > values[high] {
+				high = i
 			}
-			tags := map[string]string{tagChecksum: checksum(body)}
-			maps.Copy(tags, batch.Tags)
-			adds[i] = &add{
-				Path: name, PartitionValues: map[string]string{}, Size: int64(len(body)),
-				ModificationTime: t.now().UnixMilli(), DataChange: true, Tags: tags, Stats: stats,
-			}
-			return nil
-		})
+		}
+		switch {
+		case low < 0:
+			picked = append(picked, from)
+		case low == high:
+			picked = append(picked, low)
+		default:
+			picked = append(picked, min(low, high), max(low, high))
+		}
 	}
-	return adds, group.Wait()
-}
-
-// actions puts a commit together.
-func (t *Table) actions(version int64, adds []*add, c Commit) []action {
-	operation := c.Operation
-	if operation == "" {
-		operation = "WRITE"
-	}
-	actions := []action{t.info(operation)}
-	for _, app := range slices.Sorted(maps.Keys(c.Txns)) {
-		actions = append(actions, action{Txn: &txn{AppID: app, Version: c.Txns[app].To, LastUpdated: t.now().UnixMilli()}})
-	}
-	for i, a := range adds {
-		placed := *a
-		placed.Tags = maps.Clone(a.Tags)
-		placed.Tags[tagOrder] = order{version: version, index: int64(i)}.String()
-		actions = append(actions, action{Add: &placed})
-	}
-	return actions
-}
-
-// commit writes the version after a snapshot, drumbeat.ErrConflict if
-// somebody else has. The caller holds t.mu.
-func (t *Table) commit(ctx context.Context, after *Snapshot, actions []action) error {
-	body, err := encodeCommit(actions)
-	if err != nil {
-		return err
-	}
-	// The new state first: a commit that we could not read back is not made.
-	next, err := t.applyCommit(after, after.version+1, body)
-	if err != nil {
-		return err
-	}
-	if err := t.store.Create(ctx, t.commitKey(next.version), body); err != nil {
-		return fmt.Errorf("commit version %d: %w", next.version, err)
-	}
-	t.current.Store(next)
-	return nil
-}
-
-// checkpointIfDue writes a checkpoint now and then. It only spares readers
-// work, so that it could not be written is told and then forgotten.
-func (t *Table) checkpointIfDue(ctx context.Context) {
-	snapshot := t.current.Load()
-	if snapshot.version == 0 || snapshot.version%t.every != 0 {
-		return
-	}
-	if err := t.writeCheckpoint(ctx, snapshot); err != nil {
-		t.log.WarnContext(ctx, "checkpoint could not be written", "table", t.Name(), "version", snapshot.version, "error", err)
-	}
+	return picked
 }

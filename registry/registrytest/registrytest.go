@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -105,7 +105,7 @@ func roundTrip(t *testing.T, r registry.Registry) {
 func numbers(t *testing.T, r registry.Registry) {
 	for i, fleet := range []drumbeat.FleetName{"laundry", "laundry", "dryers", "laundry"} {
 		want := []drumbeat.ModelVersion{1, 2, 1, 3}[i]
-		if v := register(t, r, Registration(fleet, fmt.Sprint(i))); v.Number != want {
+		if v := register(t, r, Registration(fleet, strconv.Itoa(i))); v.Number != want {
 			t.Errorf("version %d of %s: got number %d, want %d", i, fleet, v.Number, want)
 		}
 	}
@@ -205,7 +205,7 @@ func to(from, to drumbeat.ModelVersion) registry.Move {
 
 func moves(t *testing.T, r registry.Registry) {
 	for i := range 3 {
-		register(t, r, Registration("laundry", fmt.Sprint(i)))
+		register(t, r, Registration("laundry", strconv.Itoa(i)))
 	}
 	var want []registry.LedgerRow
 	for _, m := range []registry.Move{to(0, 1), to(1, 3), to(3, 2)} {
@@ -245,7 +245,7 @@ func moves(t *testing.T, r registry.Registry) {
 func race(t *testing.T, r registry.Registry) {
 	const movers = 8
 	for i := range movers + 1 {
-		register(t, r, Registration("laundry", fmt.Sprint(i)))
+		register(t, r, Registration("laundry", strconv.Itoa(i)))
 	}
 	var wg sync.WaitGroup
 	errs := make([]error, movers)
