@@ -37,8 +37,11 @@ const NoTime Time = math.MinInt64
 // At converts a wall-clock instant, cut to the millisecond (T1).
 func At(t time.Time) Time { return Time(t.UnixMilli() * 1000) }
 
-// Cut returns t cut to the millisecond, towards the past (T1).
+// Cut returns t cut to the millisecond, towards the past (T1). NoTime stays.
 func (t Time) Cut() Time {
+	if t == NoTime {
+		return t
+	}
 	ms := int64(t) / 1000
 	if int64(t)%1000 < 0 {
 		ms--

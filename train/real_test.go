@@ -66,7 +66,7 @@ func TestAModelLearnsWhatThereIsToLearn(t *testing.T) {
 			t.Errorf("%s is %v, want %v to %v", name, v, low, high)
 		}
 	}
-	within("roc_auc", r.ROCAUC, 0.85, 0.99)
+	within("roc_auc", r.ROCAUC, 0.8, 0.99)
 	within("shuffled_roc_auc", r.ShuffledROCAUC, 0.45, 0.55)
 	within("base_rate", r.BaseRate, 0.01, 0.2)
 	within("shuffled_pr_auc", r.ShuffledPRAUC, 0, 2*float64(r.BaseRate))

@@ -163,7 +163,7 @@ func summary(sensor *Sensor, h History, days int, b *band) string {
 		}
 		return text
 	}
-	text := fmt.Sprintf("%s over the last %d days: newest %s, lowest %s, highest %s",
+	text := fmt.Sprintf("%s over %d days: newest %s, lowest %s, highest %s",
 		sensor.Title, days, value(newest), value(low), value(high))
 	if b != nil {
 		text += fmt.Sprintf("; usually between %s and %s", value(b.Low), value(b.High))

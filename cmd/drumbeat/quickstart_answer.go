@@ -140,6 +140,9 @@ type findingEvidence struct {
 	Changes     []train.Change   `json:"changes"`
 }
 
+// technicianTime is how long it takes until somebody looks at a machine.
+const technicianTime = 6 * time.Hour
+
 // maxChangesShown bounds the label rows that the report prints.
 const maxChangesShown = 12
 
@@ -152,7 +155,15 @@ func (q *quickstart) finding(ctx context.Context) (any, []string, error) {
 	}
 	d := q.daemon
 	q.say("finding: a technician answers \"found a fault, repaired\"")
-	if err := d.carryLake(ctx); err != nil {
+	// Nobody stands beside the machine: it takes some hours, if there are any.
+	walk := min(technicianTime, shown.BreaksAt.Sub(q.sim.Now())/2)
+	if err := q.player.playTo(ctx, q.sim.Now().Add(walk)); err != nil {
+		return nil, nil, err
+	}
+	if err := q.player.settle(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err := d.untilInLake(ctx); err != nil {
 		return nil, nil, err
 	}
 	before, err := d.dataset(ctx)

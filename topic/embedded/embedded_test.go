@@ -67,7 +67,7 @@ func filled(t *testing.T, dir string, n int) (*embedded.Broker, topic.Topic, []t
 	for i := range records {
 		records[i] = topic.Record{Topic: made.Name, Key: string(rune('a' + i%5)), Value: []byte{byte(i)}, Time: drumbeat.Time(i) * 1000}
 	}
-	if err := w.WriteTxn(t.Context(), records, topic.Commit{Group: "g", Topic: made.Name, Offsets: map[int32]int64{0: 3, 1: 4}}); err != nil {
+	if err := w.WriteTxn(t.Context(), records, topic.Commit{Group: "g", Topic: made, Offsets: map[int32]int64{0: 3, 1: 4}}); err != nil {
 		t.Fatal(err)
 	}
 	return b, made, records

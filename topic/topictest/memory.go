@@ -193,10 +193,10 @@ func (w *memoryTxn) WriteTxn(ctx context.Context, records []topic.Record, commit
 		group = make(map[string]map[int32]int64)
 		w.m.commits[commit.Group] = group
 	}
-	if group[commit.Topic] == nil {
-		group[commit.Topic] = make(map[int32]int64)
+	if group[commit.Topic.Name] == nil {
+		group[commit.Topic.Name] = make(map[int32]int64)
 	}
-	maps.Copy(group[commit.Topic], commit.Offsets)
+	maps.Copy(group[commit.Topic.Name], commit.Offsets)
 	return nil
 }
 
@@ -256,6 +256,13 @@ func (r *memoryReader) take() ([]topic.Record, <-chan struct{}, error) {
 		r.next[p] += int64(len(rest))
 	}
 	return records, r.m.changed, nil
+}
+
+func (r *memoryReader) Drained(partition int32) bool {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	l := r.m.topics[r.name]
+	return l != nil && int(partition) < len(l.partitions) && r.next[partition] >= int64(len(l.partitions[partition]))
 }
 
 func (*memoryReader) Close() {}

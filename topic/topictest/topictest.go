@@ -3,9 +3,11 @@
 package topictest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -75,7 +77,7 @@ func Run(t *testing.T, b Broker) {
 		{"a reader waits for what comes later", testWait},
 		{"an offset that the topic does not hold is an error", testOutOfRange},
 		{"many writers at once lose nothing", testConcurrent},
-		{"ends count what is readable", testEnds},
+		{"ends count what is readable, and a reader that has read it says so", testEnds},
 		{"a record over the limit is refused and nothing is written", testLimit},
 		{"a topic that does not exist is an error", testUnknownTopic},
 		{"making a topic again changes nothing", testEnsureAgain},
@@ -159,19 +161,11 @@ func poll(t *testing.T, r topic.Reader, n int) []topic.Record {
 		}
 		for _, rec := range records { // valid until the next poll only
 			rec.Value = slices.Clone(rec.Value)
-			rec.Headers = mapsClone(rec.Headers)
+			rec.Headers = maps.Clone(rec.Headers)
 			all = append(all, rec)
 		}
 	}
 	return all
-}
-
-func mapsClone(m map[string]string) map[string]string {
-	c := make(map[string]string, len(m))
-	for k, v := range m {
-		c[k] = v
-	}
-	return c
 }
 
 // ordered sorts records by partition and offset.
@@ -198,7 +192,7 @@ func testRoundTrip(t *testing.T, f *fixture) {
 		want[i].Epoch = f.topic.Epoch
 	}
 	got := f.read(t, f.topic.Start(), len(want))
-	if diff := cmp.Diff(ordered(want), ordered(got), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(ordered(want), ordered(got), cmpopts.EquateEmpty(), cmp.Comparer(bytes.Equal)); diff != "" {
 		t.Fatalf("-written +read:\n%.2000s", diff)
 	}
 }
@@ -311,6 +305,22 @@ func testEnds(t *testing.T, f *fixture) {
 	for _, r := range records {
 		want[r.Partition] = max(want[r.Partition], r.Offset+1)
 	}
+	r, err := f.Reader(t.Context(), topic.From{Topic: f.topic, Offsets: f.topic.Start()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for p := range f.topic.Partitions {
+		if got := r.Drained(p); got != (want[p] == 0) {
+			t.Errorf("before reading, partition %d that ends at %d is drained: %v", p, want[p], got)
+		}
+	}
+	poll(t, r, len(records))
+	for p := range f.topic.Partitions {
+		if !r.Drained(p) {
+			t.Errorf("after reading, partition %d is not drained", p)
+		}
+	}
 	got, err := f.Ends(t.Context(), f.topic.Name)
 	if err != nil {
 		t.Fatal(err)
@@ -375,7 +385,7 @@ func testTransaction(t *testing.T, f *fixture) {
 	}
 	defer w.Close()
 	group := "group-" + f.topic.Name
-	commit := topic.Commit{Group: group, Topic: f.topic.Name, Offsets: map[int32]int64{0: 4, 2: math.MaxInt32}}
+	commit := topic.Commit{Group: group, Topic: f.topic, Offsets: map[int32]int64{0: 4, 2: math.MaxInt32}}
 	none, err := f.Committed(t.Context(), group, f.topic.Name)
 	if err != nil || len(none) != 0 {
 		t.Fatalf("before: %v, %v", none, err)
@@ -408,7 +418,7 @@ func testAborted(t *testing.T, f *fixture) {
 	defer w.Close()
 	bad := f.records(20, "bad")
 	bad[19].Topic += "-nowhere"
-	commit := topic.Commit{Group: "group-" + f.topic.Name, Topic: f.topic.Name, Offsets: map[int32]int64{0: 9}}
+	commit := topic.Commit{Group: "group-" + f.topic.Name, Topic: f.topic, Offsets: map[int32]int64{0: 9}}
 	if err := w.WriteTxn(t.Context(), bad, commit); err == nil {
 		t.Fatal("a record of a topic that does not exist was written")
 	}
