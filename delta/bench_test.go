@@ -1,7 +1,7 @@
 package delta_test
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -23,7 +23,7 @@ func BenchmarkScan(b *testing.B) {
 	table := open(b, memory.New(time.Now))
 	appendRows(b, table, rows(0, benchRows))
 	for _, columns := range [][]string{nil, {"offset", "value"}} {
-		b.Run(fmt.Sprint(len(columns)), func(b *testing.B) {
+		b.Run(strconv.Itoa(len(columns))+" columns", func(b *testing.B) {
 			for b.Loop() {
 				n := 0
 				for batch, err := range table.Snapshot().Scan(b.Context(), delta.ScanOptions{Columns: columns}) {

@@ -1,8 +1,10 @@
 package delta_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -150,6 +152,54 @@ func TestACrashAtAnyCallLosesAndDoublesNothing(t *testing.T) {
 			if diff := cmp.Diff(upTo(6), offsets(t, open(t, store).Snapshot())); diff != "" {
 				t.Fatalf("crash at call %d of %d, moment %d (-want +got):\n%s", n, counter.Calls(), moment, diff)
 			}
+		}
+	}
+}
+
+func TestFilesOfOtherWritersKeepTheirPlaceThroughACheckpoint(t *testing.T) {
+	store := memory.New(time.Now)
+	table, err := delta.Create(t.Context(), store, "t", columns, delta.Options{CheckpointEvery: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendRows(t, table, rows(0, 2))
+	appendRows(t, table, rows(2, 2))
+	// Another program knows none of our tags.
+	const key = "t/_delta_log/00000000000000000002.json"
+	foreign := get(t, store, key)
+	for _, tag := range []string{"drumbeat.order", "drumbeat.crc32c"} {
+		foreign = bytes.ReplaceAll(foreign, []byte(tag), []byte("its.own"))
+	}
+	put(t, store, key, foreign)
+	table, err = delta.Create(t.Context(), store, "t", columns, delta.Options{CheckpointEvery: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendRows(t, table, rows(4, 2))
+	appendRows(t, table, rows(6, 2))
+	appendRows(t, table, rows(8, 2))
+	if err := store.Delete(t.Context(), firstCommit); err != nil { // read the checkpoint, not the log
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(upTo(10), offsets(t, open(t, store).Snapshot())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestUpperBoundsOfTimesInTheLogAreRoundedUp(t *testing.T) {
+	store := memory.New(time.Now)
+	table := open(t, store)
+	batch := rows(0, 2)
+	for c := range columns {
+		if columns[c].Name == "at" {
+			batch.Columns[c].Ints = []int64{-1500, 1_767_225_600_000_001}
+		}
+	}
+	appendRows(t, table, batch)
+	commit := string(get(t, store, secondCommit))
+	for _, want := range []string{`1969-12-31T23:59:59.998Z`, `2026-01-01T00:00:00.001Z`} {
+		if !strings.Contains(commit, want) {
+			t.Errorf("the commit does not hold %s: %s", want, commit)
 		}
 	}
 }

@@ -13,8 +13,7 @@ import (
 
 // benchReadings returns n readings as a fleet of 100 machines sends them, over
 // four partitions.
-func benchReadings() ([]drumbeat.Item, lake.Progress) {
-	const n = benchRows
+func benchReadings(n int) ([]drumbeat.Item, lake.Progress) {
 	s := newStream(9, 4)
 	items := make([]drumbeat.Item, n)
 	values, flags := make([]int64, 6*n), make([]drumbeat.Flag, 6*n)
@@ -56,7 +55,7 @@ func spent(b *testing.B) time.Duration {
 }
 
 func BenchmarkAppendSilver(b *testing.B) {
-	items, next := benchReadings()
+	items, next := benchReadings(benchRows)
 	b.ReportAllocs()
 	before := spent(b)
 	for b.Loop() {
@@ -71,7 +70,7 @@ func BenchmarkAppendSilver(b *testing.B) {
 }
 
 func BenchmarkScanSilver(b *testing.B) {
-	items, next := benchReadings()
+	items, next := benchReadings(benchRows)
 	l := open(b, memory.New(time.Now))
 	if err := l.AppendSilver(b.Context(), lake.Silver{Items: items}, next); err != nil {
 		b.Fatal(err)
@@ -94,7 +93,7 @@ func BenchmarkScanSilver(b *testing.B) {
 // BenchmarkScanSilverOfManyAppends scans what a live run leaves: hundreds of
 // small files, each of all partitions.
 func BenchmarkScanSilverOfManyAppends(b *testing.B) {
-	items, _ := benchReadings()
+	items, _ := benchReadings(benchRows)
 	l := open(b, memory.New(time.Now))
 	const files = 400
 	for k := range files {
@@ -118,7 +117,7 @@ func BenchmarkScanSilverOfManyAppends(b *testing.B) {
 }
 
 func BenchmarkAppendBronze(b *testing.B) {
-	items, next := benchReadings()
+	items, next := benchReadings(benchRows)
 	b.ReportAllocs()
 	before := spent(b)
 	for b.Loop() {
@@ -133,7 +132,7 @@ func BenchmarkAppendBronze(b *testing.B) {
 }
 
 func BenchmarkScanBronze(b *testing.B) {
-	items, next := benchReadings()
+	items, next := benchReadings(benchRows)
 	l := open(b, memory.New(time.Now))
 	if err := l.AppendBronze(b.Context(), items, nil, next); err != nil {
 		b.Fatal(err)
@@ -148,7 +147,7 @@ func BenchmarkScanBronze(b *testing.B) {
 }
 
 func benchGold() ([]drumbeat.Vector, []string, lake.Progress) {
-	items, next := benchReadings()
+	items, next := benchReadings(benchRows)
 	var names []string
 	for i := range 35 {
 		names = append(names, fmt.Sprintf("feature_%02d", i))

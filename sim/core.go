@@ -88,7 +88,7 @@ func (c *core) step(seed uint64, b *build, cadence time.Duration) happening {
 	c.running = on && !c.down
 	if c.running {
 		h.load = min(max(shape*b.popular*(1+0.06*c.use.gauss()), 0.15), 1.2)
-		c.work(b, &h, cadence)
+		c.work(&h, cadence)
 	}
 	h.on = c.running
 	h.last = was && !c.running
@@ -97,7 +97,7 @@ func (c *core) step(seed uint64, b *build, cadence time.Duration) happening {
 
 // work is one interval of running: the cycle goes on, parts wear, one may
 // fail.
-func (c *core) work(b *build, h *happening, cadence time.Duration) {
+func (c *core) work(h *happening, cadence time.Duration) {
 	hours := cadence.Hours()
 	c.hours += hours
 	c.phase += 1 / c.cycle

@@ -217,7 +217,7 @@ func appendScaled(dst []byte, v int64, decimals int) []byte {
 	dst = append(dst, '.')
 	for rest := v % unit; unit > 1; {
 		unit /= 10
-		dst = append(dst, byte('0'+rest/unit))
+		dst = append(dst, byte('0'+rest/unit)) //nolint:gosec // a digit
 		rest %= unit
 	}
 	return dst

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"math"
-	"math/bits"
 
 	"drumbeat"
 )
@@ -22,7 +21,7 @@ const (
 )
 
 // sensorNames are the names that the fleet file must declare.
-var sensorNames = [sensorCount]string{
+var sensorNames = [sensorCount]string{ //nolint:gochecknoglobals // a constant table
 	"temperature_c", "vibration_hz", "pressure_bar", "power_kw", "runtime_hours", "error_code_count",
 }
 
@@ -32,7 +31,6 @@ type mask uint8
 const allSensors mask = 1<<sensorCount - 1
 
 func (m mask) has(s sensor) bool { return m>>s&1 == 1 }
-func (m mask) count() int        { return bits.OnesCount8(uint8(m)) }
 
 // sample is what the sensors said of one time. Values are scaled by the
 // fleet's decimals.

@@ -214,7 +214,7 @@ func (s *Sim) arrange() {
 	s.order = make([]int32, len(s.machines))
 	s.keys = make([]drumbeat.Time, len(s.machines))
 	for i, m := range s.machines {
-		s.order[i], s.keys[i] = int32(i), m.due() //nolint:gosec // at most maxMachines
+		s.order[i], s.keys[i] = int32(i), m.due()
 	}
 	for i := len(s.order)/2 - 1; i >= 0; i-- {
 		s.sink(i)

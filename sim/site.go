@@ -13,7 +13,8 @@ type site struct {
 // span is part of a day, in minutes.
 type span struct{ on, off int }
 
-var sites = [4]site{
+// sites are the places that machines stand in.
+var sites = [4]site{ //nolint:gochecknoglobals // a constant table
 	{
 		name:  "city",
 		hours: [7]span{{}, {360, 1320}, {360, 1320}, {360, 1320}, {360, 1320}, {360, 1320}, {420, 960}},

@@ -15,9 +15,11 @@ const (
 )
 
 // modes names the failure modes as the failure log does.
-var modes = [modeCount]string{"bearing", "heater", "pump", "motor", "door_seal"}
+var modes = [modeCount]string{"bearing", "heater", "pump", "motor", "door_seal"} //nolint:gochecknoglobals // a constant table
 
 // parts names what a repair of each mode replaces.
+//
+//nolint:gochecknoglobals // a constant table
 var parts = [modeCount]string{"drum bearing", "heating element", "drain pump", "drive motor", "door seal"}
 
 // nature is how a component wears. Times are in running hours at full load.
@@ -30,7 +32,8 @@ type nature struct {
 	curable float64 // part of the young defects that a service cures
 }
 
-var natures = [modeCount]nature{
+// natures are those of the modes.
+var natures = [modeCount]nature{ //nolint:gochecknoglobals // a constant table
 	bearing:  {onset: 2650, course: 165, spread: 0.40, sudden: 0.08, convex: 0.85, curable: 0.35},
 	heater:   {onset: 2800, course: 135, spread: 0.40, sudden: 0.14, convex: 0.65, curable: 0.50},
 	pump:     {onset: 2750, course: 125, spread: 0.45, sudden: 0.12, convex: 0.75, curable: 0.60},

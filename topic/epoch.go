@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -59,9 +60,7 @@ func OpenEpochs(path string) (*Epochs, error) {
 		return nil, fmt.Errorf("read topic epochs %s: format %d, this program knows %d: %w",
 			path, file.Format, epochFormat, drumbeat.ErrNewer)
 	}
-	for name, inc := range file.Topics {
-		e.seen[name] = inc
-	}
+	maps.Copy(e.seen, file.Topics)
 	return e, nil
 }
 

@@ -78,7 +78,7 @@ func (r *KafkaReader) Poll(ctx context.Context) ([]Record, error) {
 		return nil, r.failed
 	}
 	if ctx.Err() != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // that ctx ended is no error
 	}
 	fetches := r.client.PollRecords(ctx, maxPoll)
 	r.records = r.records[:0]

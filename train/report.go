@@ -105,6 +105,8 @@ type shuffled struct {
 	Runs   int `json:"runs"`
 	Rows   int `json:"rows"`
 	Rounds int `json:"rounds"`
+	// TrueROCAUC is what a fit of that size reaches with the labels in place.
+	TrueROCAUC Number `json:"true_roc_auc"`
 }
 
 type alwaysAlarm struct {

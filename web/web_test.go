@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -90,6 +91,34 @@ func TestTheFleetPageShowsEveryMachineWithItsState(t *testing.T) {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+}
+
+func TestMachinesStandInTheOrderOfTheirRisk(t *testing.T) {
+	h := newHouse(t)
+	_, body := h.get(t, access.Viewer, "/")
+	at := -1
+	// An open alert, a lower one, what is down, what is silent, the riskiest
+	// of the healthy, one that is not, one that is off.
+	for _, id := range []string{"W-042", "W-017", "W-071", "W-058", "W-003", "W-001", "W-009"} {
+		next := strings.Index(body, `id="m-`+id+`"`)
+		if next <= at {
+			t.Errorf("%s stands too early", id)
+		}
+		at = next
+	}
+}
+
+func TestAFleetWithoutTroubleIsQuiet(t *testing.T) {
+	h := newHouse(t)
+	h.alerts = nil
+	for i := range h.machines {
+		h.machines[i].State, h.machines[i].Alert = drumbeat.StateHealthy, ""
+	}
+	_, body := h.get(t, access.Viewer, "/")
+	if !strings.Contains(body, "<h1>All quiet</h1>") || !strings.Contains(body, "100 of 100 are quiet.") ||
+		strings.Contains(body, `class="card `) || strings.Contains(body, "<title>(") {
+		t.Error("the page is not quiet")
 	}
 }
 
@@ -198,7 +227,9 @@ func TestWrongAnswersAreRefused(t *testing.T) {
 
 func TestEventsAreStreamed(t *testing.T) {
 	h := newHouse(t)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.server.URL+"/events", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.server.URL+"/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,6 +77,7 @@ func (d *daemon) carryLake(ctx context.Context) error {
 
 // run keeps every loop going until ctx ends or one of them fails.
 func (d *daemon) run(ctx context.Context) error {
+	asked := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.ingester.Run(ctx) })
 	group.Go(func() error { return d.stream.Run(ctx) })
@@ -87,6 +88,9 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.api.Run(ctx) })
 	group.Go(func() error { return d.serveHTTP(ctx) })
 	err := group.Wait()
+	if asked.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // it was asked to end
+	}
 	// What the loops left in bronze and beyond is carried on in order.
 	return errors.Join(err, d.carryLake(context.WithoutCancel(ctx)))
 }

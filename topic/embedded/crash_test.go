@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -58,7 +59,7 @@ func produce(ctx context.Context, dir string) error {
 	for n := 0; ; {
 		records := make([]topic.Record, 20)
 		for i := range records {
-			records[i] = topic.Record{Topic: made.Name, Key: fmt.Sprint(n % 17), Value: fmt.Append(nil, n), Time: drumbeat.Time(n) * 1000}
+			records[i] = topic.Record{Topic: made.Name, Key: strconv.Itoa(n % 17), Value: fmt.Append(nil, n), Time: drumbeat.Time(n) * 1000}
 			n++
 		}
 		if err := w.Write(ctx, records); err != nil {

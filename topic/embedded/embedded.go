@@ -135,7 +135,7 @@ func (l *logger) Logf(level kfake.LogLevel, format string, args ...any) {
 	case kfake.LogLevelError:
 		at = slog.LevelError
 	case kfake.LogLevelWarn:
-		at = slog.LevelWarn
+		at = slog.LevelInfo // it warns of every transaction slower than 5 ms, which an fsync is
 	case kfake.LogLevelNone, kfake.LogLevelInfo, kfake.LogLevelDebug:
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func BenchmarkProduce(b *testing.B) {
 				i%100, t, float64(i*7919%9000)/100, float64(i*104729%99999)/1000, float64(i*31%9999)/1000, float64(i*17%9999)/1000, float64(i)/100)
 			records = append(records, topic.Record{
 				Topic: made.Name, Key: fmt.Sprintf("W-%03d", i%100), Time: t, Value: arena[from:],
-				Headers: map[string]string{"seq": fmt.Sprint(i)},
+				Headers: map[string]string{"seq": strconv.Itoa(i)},
 			})
 			if len(records) == chunk {
 				if err := wait(); err != nil {

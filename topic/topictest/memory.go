@@ -54,7 +54,9 @@ func (m *Memory) Broker() Broker {
 		TxnWriter: func(_ context.Context, id string) (TxnWriter, error) { return m.TxnWriter(id), nil },
 		Reader:    func(_ context.Context, from topic.From) (topic.Reader, error) { return m.Reader(from) },
 		Ends:      func(_ context.Context, name string) (map[int32]int64, error) { return m.Ends(name) },
-		Committed: func(_ context.Context, group, name string) (map[int32]int64, error) { return m.Committed(group, name), nil },
+		Committed: func(_ context.Context, group, name string) (map[int32]int64, error) {
+			return m.Committed(group, name), nil
+		},
 	}
 }
 
