@@ -137,7 +137,6 @@ func ParsePosition(text string) (Position, error) {
 		}
 		n[i] = v
 	}
-	return Position{ //nolint:gosec // ParseInt was given the bits of each
-		Epoch: int32(n[0]), Partition: int32(n[1]), Offset: n[2], Index: int32(n[3]),
-	}, nil
+	//nolint:gosec // ParseInt was given the bits of each
+	return Position{Epoch: int32(n[0]), Partition: int32(n[1]), Offset: n[2], Index: int32(n[3])}, nil
 }

@@ -14,7 +14,12 @@ import (
 
 func TestTimeIsCutToTheMillisecondTowardsThePast(t *testing.T) {
 	for _, c := range []struct{ in, want drumbeat.Time }{
-		{1_999, 1_000}, {1_000, 1_000}, {0, 0}, {-1, -1_000}, {-1_000, -1_000}, {-1_001, -2_000},
+		{1_999, 1_000},
+		{1_000, 1_000},
+		{0, 0},
+		{-1, -1_000},
+		{-1_000, -1_000},
+		{-1_001, -2_000},
 		{drumbeat.NoTime, drumbeat.NoTime},
 	} {
 		if got := c.in.Cut(); got != c.want {

@@ -43,7 +43,7 @@ func goOn(t *testing.T, dir string) {
 	}()
 	select {
 	case address := <-link:
-		answerOneAlert(t, ctx, address)
+		answerOneAlert(ctx, t, address)
 	case <-ctx.Done():
 		t.Fatal("quickstart printed no sign-in link")
 	}
@@ -68,7 +68,7 @@ func goOn(t *testing.T, dir string) {
 }
 
 // answerOneAlert does what a technician does.
-func answerOneAlert(t *testing.T, ctx context.Context, link string) {
+func answerOneAlert(ctx context.Context, t *testing.T, link string) {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
@@ -94,15 +94,15 @@ func answerOneAlert(t *testing.T, ctx context.Context, link string) {
 		}},
 	} {
 		if err := chromedp.Do(ctx, step.do...); err != nil {
-			shoot(t, ctx)
+			shoot(ctx, t)
 			t.Fatalf("%s: %v", step.name, err)
 		}
 	}
-	shoot(t, ctx)
+	shoot(ctx, t)
 }
 
 // shoot keeps a picture of the page where DRUMBEAT_PICTURES says.
-func shoot(t *testing.T, ctx context.Context) {
+func shoot(ctx context.Context, t *testing.T) {
 	t.Helper()
 	dir := os.Getenv("DRUMBEAT_PICTURES")
 	if dir == "" {

@@ -3,9 +3,9 @@ package materialize_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
 	"testing"
 	"time"
@@ -129,7 +129,7 @@ type site struct {
 
 func newSite(t *testing.T, view *feature.View, records log) *site {
 	t.Helper()
-	l, err := lake.Open(t.Context(), memory.New(time.Now), view.Fleet, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	l, err := lake.Open(t.Context(), memory.New(time.Now), view.Fleet, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func newSite(t *testing.T, view *feature.View, records log) *site {
 // carry brings silver up to the offsets, with verbs opened anew.
 func (s *site) carry(ends map[int32]int64) {
 	s.t.Helper()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	in, err := ingest.New(s.t.Context(), ingest.Config{
 		Fleet: s.view.Fleet, Lake: s.lake, Log: quiet,
 		Open: func(_ context.Context, from map[int32]int64) (topic.Reader, error) {
@@ -225,7 +225,7 @@ func (s *site) stream(committed map[int32]int64) (map[row]values, feature.Online
 			}
 			return nil
 		},
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -238,9 +238,7 @@ func (s *site) stream(committed map[int32]int64) (map[row]values, feature.Online
 
 func copied(from map[int32]int64) map[int32]int64 {
 	next := map[int32]int64{}
-	for partition, offset := range from {
-		next[partition] = offset
-	}
+	maps.Copy(next, from)
 	return next
 }
 
@@ -295,9 +293,7 @@ func TestBackfillStreamAndRestartMakeTheSameBits(t *testing.T) {
 	restarted := newSite(t, view, records)
 	restarted.carry(records.half())
 	rest, online := restarted.stream(records.half())
-	for at, v := range first {
-		rest[at] = v
-	}
+	maps.Copy(rest, first)
 	if err := differ(rest, want); err != nil {
 		t.Errorf("stream restarted from silver: %v", err)
 	}
@@ -306,9 +302,7 @@ func TestBackfillStreamAndRestartMakeTheSameBits(t *testing.T) {
 	ahead := newSite(t, view, records)
 	ahead.carry(records.ends())
 	again, _ := ahead.stream(records.half())
-	for at, v := range first {
-		again[at] = v
-	}
+	maps.Copy(again, first)
 	if err := differ(again, want); err != nil {
 		t.Errorf("stream behind silver: %v", err)
 	}

@@ -96,14 +96,14 @@ func (p *pipeline) item(item *drumbeat.Item, fate drumbeat.Fate) {
 func TestCountsAgreeWithTheJudge(t *testing.T) {
 	t.Parallel()
 	for seed, policy := range []fleet.OutOfRange{fleet.Clip, fleet.Reject, fleet.Null} {
-		cfg := laundry(t, uint64(seed), 40)
+		cfg := laundry(t, uint64(seed), 60)
 		cfg.Fleet.Sensors[cfg.Fleet.SensorIndex("pressure_bar")].OutOfRange = policy
 		s, err := sim.New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		p := newPipeline(cfg.Fleet)
-		if err := s.Play(cfg.Start.Add(6*day), func(r topic.Record) error {
+		if err := s.Play(cfg.Start.Add(8*day), func(r topic.Record) error {
 			p.record(r)
 			return nil
 		}); err != nil {

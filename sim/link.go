@@ -90,8 +90,10 @@ func (l *link) carry(m *machine, s *sample, t drumbeat.Time, cfg *settings) {
 	switch u := n.float(); {
 	case u < 0.004: // late by minutes or hours, within what is allowed
 		arrival = (t + drumbeat.Time(n.between(0.1, 0.7)*float64(cfg.Fleet.Lateness.Microseconds()))).Cut()
-	case u < 0.0046: // too late
+	case u < 0.0043: // too late
 		arrival = (t + drumbeat.Time(n.between(1.05, 3)*float64(cfg.Fleet.Lateness.Microseconds()))).Cut()
+	case u < 0.0046: // at the edge of it
+		arrival = (t + drumbeat.Time(n.between(0.97, 1.03)*float64(cfg.Fleet.Lateness.Microseconds()))).Cut()
 	}
 	msg := message{kind: kindReadings, arrival: arrival, one: *s}
 	switch {

@@ -241,8 +241,11 @@ func (m *machine) glitch(out *sample) {
 // it finds the time server again.
 func (m *machine) wrongClock(t drumbeat.Time, out *sample) {
 	x := &m.senses
-	if m.sense.chance(0.00025) && t >= x.jumpUntil {
-		x.jump = drumbeat.Time(m.sense.between(10, 400)) * minute
+	if m.sense.chance(0.0004) && t >= x.jumpUntil {
+		x.jump = drumbeat.Time(m.sense.between(10, 400) * float64(minute))
+		if m.sense.chance(0.4) { // hardly, at the edge of what is believed
+			x.jump = drumbeat.Time(m.sense.between(3, 8) * float64(minute))
+		}
 		x.jumpUntil = t + drumbeat.Time(m.sense.between(10, 300))*minute
 	}
 	if t < x.jumpUntil {

@@ -35,8 +35,12 @@ func (c *lakeCommand) Run(ctx context.Context, p *process) error {
 			title  string
 			counts map[string]int64
 		}{
-			{"rows", counts.Rows}, {"set aside", counts.Aside}, {"dead letters", counts.DeadLetters},
-			{"reason", counts.Reasons}, {"values clipped", counts.Clipped}, {"values nulled", counts.Nulled},
+			{"rows", counts.Rows},
+			{"set aside", counts.Aside},
+			{"dead letters", counts.DeadLetters},
+			{"reason", counts.Reasons},
+			{"values clipped", counts.Clipped},
+			{"values nulled", counts.Nulled},
 		} {
 			for _, name := range slices.Sorted(maps.Keys(part.counts)) {
 				row(part.title, name, part.counts[name])
