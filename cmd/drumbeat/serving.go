@@ -49,6 +49,7 @@ func (d *daemon) openServing(ctx context.Context, address string) error {
 	d.api.Mount(router)
 	page.Mount(router)
 	d.server = serve.Server(router, d.log)
+	d.server.RegisterOnShutdown(page.Stop) // streams of events end, nothing waits for them
 	return d.listen(ctx, address)
 }
 
