@@ -132,7 +132,7 @@ func (t *Table) write(ctx context.Context, schema Schema, batches []*Batch) ([]*
 	group.SetLimit(encoders)
 	for i, batch := range batches {
 		group.Go(func() error {
-			body, err := encodeFile(schema, batch)
+			body, err := encodeFile(schema, batch, t.codec)
 			if err != nil {
 				return err
 			}

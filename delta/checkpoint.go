@@ -14,7 +14,6 @@ import (
 	"drumbeat"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 const (
@@ -31,7 +30,7 @@ const (
 func (t *Table) writeCheckpoint(ctx context.Context, s *Snapshot) error {
 	rows := s.checkpointRows(t.now().UnixMilli() - keepTombstones)
 	var out bytes.Buffer
-	writer := parquet.NewGenericWriter[action](&out, parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}))
+	writer := parquet.NewGenericWriter[action](&out, parquet.Compression(t.codec))
 	if _, err := writer.Write(rows); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}

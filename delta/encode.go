@@ -74,8 +74,9 @@ func (f Field) node() parquet.Node {
 // to nine digits.
 func (f Field) narrow() bool { return f.Type == Decimal && f.Precision < 10 }
 
-// encodeFile writes a batch as a Parquet file.
-func encodeFile(schema Schema, batch *Batch) (body []byte, err error) {
+// encodeFile writes a batch as a Parquet file. The codec's encoders, of some
+// megabytes each, are used again by later files.
+func encodeFile(schema Schema, batch *Batch, codec *zstd.Codec) (body []byte, err error) {
 	defer func() {
 		// A fault of the engine costs this append, not the process.
 		if r := recover(); r != nil {
@@ -94,7 +95,7 @@ func encodeFile(schema Schema, batch *Batch) (body []byte, err error) {
 	writer := parquet.NewGenericWriter[any](&out, &parquet.WriterConfig{
 		CreatedBy:          "Drumbeat",
 		Schema:             parquet.NewSchema("table", root),
-		Compression:        &zstd.Codec{Level: zstd.SpeedFastest},
+		Compression:        codec,
 		PageBufferSize:     min(pageBytes, max(minPageBytes, 32*batch.N)), // it is set aside for each column
 		DataPageVersion:    2,
 		DataPageStatistics: true,

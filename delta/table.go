@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parquet-go/parquet-go/compress/zstd"
+
 	"drumbeat"
 	"drumbeat/objstore"
 )
@@ -45,6 +47,7 @@ type Table struct {
 	log    *slog.Logger
 	every  int64
 	tries  int
+	codec  *zstd.Codec
 
 	mu      sync.Mutex // held while the log is read or written
 	current atomic.Pointer[Snapshot]
@@ -53,7 +56,7 @@ type Table struct {
 func newTable(store Store, prefix string, opt Options) *Table {
 	t := &Table{
 		store: store, prefix: strings.TrimSuffix(prefix, "/") + "/",
-		now: opt.Now, log: opt.Log, every: opt.CheckpointEvery, tries: opt.Attempts,
+		codec: &zstd.Codec{Level: zstd.SpeedFastest}, now: opt.Now, log: opt.Log, every: opt.CheckpointEvery, tries: opt.Attempts,
 	}
 	if t.now == nil {
 		t.now = time.Now

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -124,7 +125,11 @@ func collect(t testing.TB, s *delta.Snapshot, opt delta.ScanOptions) *delta.Batc
 	return all
 }
 
-var sameNaN = cmp.Comparer(func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) || a != a && b != b })
+// sameColumn compares columns to the bit, but for NaN's.
+func sameColumn(a, b *delta.Column) bool {
+	return slices.Equal(a.Ints, b.Ints) && slices.Equal(a.Null, b.Null) && slices.EqualFunc(a.Bytes, b.Bytes, bytes.Equal) &&
+		slices.EqualFunc(a.Floats, b.Floats, func(x, y float64) bool { return math.Float64bits(x) == math.Float64bits(y) || x != x && y != y })
+}
 
 // offsets reads the column that numbers the rows.
 func offsets(t testing.TB, s *delta.Snapshot) []int64 {
@@ -150,7 +155,7 @@ func appendRows(t testing.TB, table *delta.Table, batches ...*delta.Batch) {
 
 func TestRowsAreReadBackAsTheyWereWritten(t *testing.T) {
 	table := open(t, memory.New(time.Now))
-	for _, n := range []int{1, 5, 4097, 20000} {
+	for _, n := range []int{1, 5, 4097, 9000} {
 		want := rows(n, n)
 		version := table.Snapshot().Version()
 		appendRows(t, table, want)
@@ -160,8 +165,10 @@ func TestRowsAreReadBackAsTheyWereWritten(t *testing.T) {
 		files := table.Snapshot().Files()
 		last := files[len(files)-1]
 		got := collect(t, table.Snapshot(), delta.ScanOptions{Skip: func(f *delta.File) bool { return f != last }})
-		if diff := cmp.Diff(want, got, sameNaN); diff != "" {
-			t.Fatalf("%d rows (-want +got):\n%s", n, diff)
+		for c := range columns {
+			if !sameColumn(&want.Columns[c], &got.Columns[c]) { // a diff of all would take minutes
+				t.Fatalf("%d rows: column %s is not what was written", n, columns[c].Name)
+			}
 		}
 	}
 }

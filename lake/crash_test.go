@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -252,8 +253,8 @@ func (w *world) survive(t *testing.T, breaker *objstoretest.Breaker, store delta
 	if err := w.copyAll(t.Context(), l, []lake.Progress{w.ends}); err != nil {
 		t.Fatal(err)
 	}
-	if d := diff.Diff(want, contents(t, l)); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
+	if got := contents(t, l); !reflect.DeepEqual(want, got) {
+		t.Errorf("(-want +got):\n%s", diff.Diff(want, got))
 	}
 }
 

@@ -53,7 +53,7 @@ func producing() []kgo.Opt {
 
 // NewWriter connects a writer. One serves the whole process.
 func NewWriter(ctx context.Context, cfg Config) (*KafkaWriter, error) {
-	client, err := dial(ctx, cfg, append(producing(), kgo.ProducerLinger(linger))...)
+	client, err := dial(ctx, cfg, append(producing(), kgo.AllowIdempotentProduceCancellation())...)
 	if err != nil {
 		return nil, err
 	}
