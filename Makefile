@@ -36,7 +36,7 @@ quickstart: build $(XGBOOST) ## build, then the whole loop on simulated machines
 
 .PHONY: build
 build: $(ASSETS) ## bin/drumbeat, without cgo
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/drumbeat ./cmd/drumbeat
+	CGO_ENABLED=0 $(GO) build -o bin/drumbeat ./cmd/drumbeat
 
 .PHONY: check
 check: $(ASSETS) lint vet ## the quick part: format, lint, vet, short race tests; no service

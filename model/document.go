@@ -119,8 +119,8 @@ func (d *document) ensemble() (*Ensemble, error) {
 		return nil, err
 	}
 	m := &l.GradientBooster.Model
-	if n := len(m.Trees); n > maxTrees || m.Param.NumTrees != strconv.Itoa(n) {
-		return nil, invalid("trees: num_trees says %q and there are %d, at most %d", m.Param.NumTrees, n, maxTrees)
+	if n := len(m.Trees); m.Param.NumTrees != strconv.Itoa(n) {
+		return nil, invalid("trees: num_trees says %q and there are %d", m.Param.NumTrees, n)
 	}
 	for i, group := range m.TreeInfo {
 		if group != 0 {

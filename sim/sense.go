@@ -78,7 +78,7 @@ func (x *senses) disturb(s *stream, t drumbeat.Time) {
 	}
 	switch u := s.float(); {
 	case u < 0.0010 && t >= x.unbalancedUntil:
-		x.unbalanced = s.between(0.1, 0.5)
+		x.unbalanced = s.between(0.1, 0.4)
 		x.unbalancedUntil = t + drumbeat.Time(s.between(8, 60))*hour
 	case u < 0.0018 && t >= x.programUntil:
 		x.program = 0.9 * s.gauss()
@@ -103,7 +103,7 @@ func (m *machine) measure(seed uint64, h *happening) sample {
 	d := dayOf(h.at)
 	water := 1 + 0.04*weather(seed, m.site, d, 2)
 	if weather(seed, m.site, d/3, 3) > 1.5 {
-		water -= 0.18 // works on the mains
+		water -= 0.10 // works on the mains
 	}
 	room := 20 + 3*weather(seed, m.site, d, 4)
 	var v [sensorCount]float64
@@ -139,7 +139,7 @@ func (m *machine) measure(seed uint64, h *happening) sample {
 // mean of the interval.
 func (m *machine) washing(h *happening, seen *[modeCount]float64, water, room float64, v *[sensorCount]float64) {
 	s, x := &m.sense, &m.senses
-	program := min(max(62+6*x.program+7*s.gauss(), 32), 90)
+	program := min(max(62+4.5*x.program+6*s.gauss(), 32), 90)
 	var now stage
 	for i := range 3 {
 		part := m.stage(m.phase-float64(i)/(3*m.cycle), program, room, seen)
@@ -148,25 +148,25 @@ func (m *machine) washing(h *happening, seen *[modeCount]float64, water, room fl
 		now.shakes += part.shakes / 3
 		now.presses += part.presses / 3
 	}
-	now.warm -= seen[heater] * 0.33 * (now.warm - room)
-	v[temperature] = max(now.warm+1.2*s.gauss()-seen[doorSeal]*math.Abs(s.gauss())*12, 5)
+	now.warm -= seen[heater] * 0.36 * (now.warm - room)
+	v[temperature] = max(now.warm+1.2*s.gauss()-seen[doorSeal]*math.Abs(s.gauss())*14, 5)
 
 	draws := now.draws * m.scale * (0.7 + 0.35*h.load)
 	v[power] = max(draws*(1+0.05*s.gauss()), 0.55)
 
 	shake := m.vibration * now.shakes * (0.75 + 0.35*h.load)
-	shake *= 1 + 1.1*seen[bearing] + 0.12*seen[motor]
+	shake *= 1 + 1.2*seen[bearing] + 0.12*seen[motor]
 	if h.at < x.unbalancedUntil {
 		shake *= 1 + x.unbalanced
 	}
-	shake *= 1 + 0.08*s.gauss()
+	shake *= 1 + 0.06*s.gauss()
 	if s.chance(0.003 + 0.20*seen[bearing]*seen[bearing]) {
 		shake += s.between(40, 150) // a knock
 	}
 	v[vibration] = max(shake, 0.2)
 
 	press := m.pressure * water * now.presses
-	press *= 1 - 0.40*seen[pump] - 0.14*seen[doorSeal]
+	press *= 1 - 0.44*seen[pump] - 0.14*seen[doorSeal]
 	press *= 1 + (0.025+0.20*seen[pump])*s.gauss()
 	if seen[doorSeal] > 0 && s.chance(0.35*seen[doorSeal]) {
 		press *= s.between(0.75, 0.95) // it leaks in bursts
@@ -189,7 +189,7 @@ func (m *machine) stage(phase, program, room float64, seen *[modeCount]float64) 
 	if phase < 0 {
 		phase++
 	}
-	turning := 1 + 0.95*seen[motor] + 0.15*seen[bearing]
+	turning := 1 + 1.1*seen[motor] + 0.15*seen[bearing]
 	heatEnd := 0.12 + 0.27*(program-room)/42 + 0.22*seen[heater]
 	switch {
 	case phase < 0.12: // fill

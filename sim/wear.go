@@ -78,8 +78,8 @@ func (c *component) wear(hours, pace float64, s *stream) (float64, bool) {
 		}
 		used = -c.left
 		c.left = 0
-		c.shows = s.between(0.5, 1.25)
-		if s.chance(0.10) {
+		c.shows = s.between(0.6, 1.25)
+		if s.chance(0.08) {
 			c.shows = s.between(0.02, 0.2)
 		}
 	}

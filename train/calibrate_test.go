@@ -66,12 +66,14 @@ func TestIsotonicFindsAStep(t *testing.T) {
 	}
 }
 
-func TestFewFailuresGetPlatt(t *testing.T) {
+func TestIsotonicNeedsManyFailures(t *testing.T) {
 	t.Parallel()
-	step := func(m float64) float64 { return map[bool]float64{true: 0.2, false: 0}[m > 0] }
-	machines, margins, failed := draw(3, 2000, step)
-	if _, method := train.FitCalibrator(machines, margins, failed); method != model.Platt {
-		t.Errorf("got %s for some %d failures", method, 50)
+	step := func(m float64) float64 { return map[bool]float64{true: 0.9, false: 0}[m > 0] }
+	for n, want := range map[int]string{1000: model.Platt, 10_000: model.Isotonic} {
+		machines, margins, failed := draw(3, n, step)
+		if _, method := train.FitCalibrator(machines, margins, failed); method != want {
+			t.Errorf("%d rows, a seventh of them failures: got %s, want %s", n, method, want)
+		}
 	}
 }
 

@@ -39,6 +39,7 @@ func TestTheLastReadingOfEachIntervalIsPicked(t *testing.T) {
 	w.vector("a", hour(2), 1, 2, 3, 4)
 	w.vector("a", hour(23), 1, 2, 3, 4)
 	w.vector("b", hour(5), 1, 2, 3, 4)
+	w.vector("b", hour(4), 1, 2, 3, 4)
 	w.vector("a", hour(20), 1, 2, 3, 4)                                   // came later, happened earlier
 	w.vector("a", hour(23), 5, 2, 3, 4)                                   // the same time, known later: this one
 	w.vector("a", hour(23), 6, 2, 3, 4).MadeBy = drumbeat.CauseCorrection // no reading's own row
@@ -52,10 +53,10 @@ func TestTheLastReadingOfEachIntervalIsPicked(t *testing.T) {
 	if diff := cmp.Diff(want, times(d)); diff != "" {
 		t.Error(diff)
 	}
-	if got := d.Rows[0].Position.Offset; got != 4 {
-		t.Errorf("picked the row at offset %d, want the later of the two, 4", got)
+	if got := d.Rows[0].Position.Offset; got != 5 {
+		t.Errorf("picked the row at offset %d, want the later of the two, 5", got)
 	}
-	counts := train.RowCounts{Gold: 10, Corrections: 1, Grid: 5, WarmingUp: 1}
+	counts := train.RowCounts{Gold: 11, Corrections: 1, Grid: 5, WarmingUp: 1}
 	counts.ByReason, counts.Parts = d.Counts.ByReason, d.Counts.Parts
 	if diff := cmp.Diff(counts, d.Counts); diff != "" {
 		t.Error(diff)

@@ -53,6 +53,10 @@ func run(t *testing.T, w *world) *train.Result {
 func played() *world {
 	w := newWorld()
 	w.live(1, 50, 120)
+	for i := 0; i < 50*480; i += 501 { // a second reading of the same time
+		v := w.vectors[i]
+		w.vector(v.Machine, v.AsOf, v.Values[0], 9, 9, 9).WarmingUp = v.WarmingUp
+	}
 	return w
 }
 
