@@ -49,7 +49,7 @@ test: build lint vet $(XGBOOST) $(READERS) browser-ready ## everything: lint, ra
 .PHONY: lint
 lint: $(LINT) $(ASSETS) ## format and lint; fails on any finding
 	$(LINT) fmt --diff
-	$(LINT) run --build-tags real,browser ./...
+	$(LINT) run --allow-parallel-runners --build-tags real,browser ./...
 
 .PHONY: fmt
 fmt: $(LINT) ## format the code

@@ -43,11 +43,14 @@ func TestContributionsAreShapleyValuesByDefinition(t *testing.T) {
 	}
 }
 
-func TestExplainingAllocatesNothing(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 3))
-	e := load(t, document(forest(r, 50, 6, 10), 10, "[5E-1]"))
-	x, out := row(r, 10), make([]float64, 11)
-	if n := testing.AllocsPerRun(20, func() { e.Explain(x, out); e.Margin(x) }); n > 1 {
+func TestScoringAndExplainingAllocateNothing(t *testing.T) {
+	m := sample(t)
+	values := []float64{0.5, math.NaN(), -1}
+	out := make([]float64, 0, 4)
+	if n := testing.AllocsPerRun(100, func() {
+		m.Score(values)
+		m.Explain(values, out)
+	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -33,7 +33,8 @@ type Spec struct {
 func Ensure(ctx context.Context, cfg Config, spec Spec, epochs *Epochs) (Topic, error) {
 	doing := "make topic " + spec.Name
 	if spec.Name == "" || spec.Partitions < 1 {
-		return Topic{}, fmt.Errorf("%s: want a name and at least one partition, got %d: %w", doing, spec.Partitions, drumbeat.ErrInvalid)
+		return Topic{}, fmt.Errorf("%s: want a name and at least one partition, got %d: %w",
+			doing, spec.Partitions, drumbeat.ErrInvalid)
 	}
 	client, err := dial(ctx, cfg)
 	if err != nil {
@@ -164,7 +165,8 @@ func check(ctx context.Context, admin *kadm.Client, spec Spec) error {
 	for _, key := range []string{timestampType, retention, timestampMax} {
 		value, needed := want[key]
 		if got, known := has[key]; needed && known && got != value {
-			return fmt.Errorf("it exists with %s=%s, but needs %s; set it with kafka-configs --alter --topic %s --add-config %s=%s: %w",
+			return fmt.Errorf("it exists with %s=%s, but needs %s; "+
+				"set it with kafka-configs --alter --topic %s --add-config %s=%s: %w",
 				key, got, value, spec.Name, key, value, drumbeat.ErrConflict)
 		}
 	}

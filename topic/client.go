@@ -56,7 +56,8 @@ func dial(ctx context.Context, cfg Config, opts ...kgo.Opt) (*kgo.Client, error)
 }
 
 func unreachable(cfg Config, err error) error {
-	return fmt.Errorf("reach broker %s: %w; see that it runs and that this is its address", strings.Join(cfg.Brokers, ","), err)
+	return fmt.Errorf("reach broker %s: %w; see that it runs and that this is its address",
+		strings.Join(cfg.Brokers, ","), err)
 }
 
 // explain adds to a broker's error what the operator can do about it.
@@ -68,17 +69,20 @@ func explain(cfg Config, doing string, err error) error {
 	case errors.As(err, &network), errors.Is(err, kgo.ErrRecordTimeout):
 		return fmt.Errorf("%s: %w", doing, unreachable(cfg, err))
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
-		return fmt.Errorf("%s: the broker does not have it, or it was made anew meanwhile: %w (%w)", doing, drumbeat.ErrNotFound, err)
+		return fmt.Errorf("%s: the broker does not have it, or it was made anew meanwhile: %w (%w)",
+			doing, drumbeat.ErrNotFound, err)
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		return fmt.Errorf("%s: the topic no longer holds that offset; it was cut by retention or made anew: %w (%w)",
 			doing, drumbeat.ErrNotFound, err)
 	case errors.Is(err, kerr.MessageTooLarge):
-		return fmt.Errorf("%s: a record is larger than the topic's max.message.bytes: %w (%w)", doing, drumbeat.ErrLimit, err)
+		return fmt.Errorf("%s: a record is larger than the topic's max.message.bytes: %w (%w)",
+			doing, drumbeat.ErrLimit, err)
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed),
 		errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.TransactionalIDAuthorizationFailed):
 		return fmt.Errorf("%s: the broker refuses this client; ask for the permission: %w", doing, err)
 	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.InvalidProducerEpoch):
-		return fmt.Errorf("%s: another process took over; stop one of the two: %w (%w)", doing, drumbeat.ErrConflict, err)
+		return fmt.Errorf("%s: another process took over; stop one of the two: %w (%w)",
+			doing, drumbeat.ErrConflict, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

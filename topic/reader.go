@@ -68,7 +68,8 @@ func NewReader(ctx context.Context, cfg Config, from From) (*KafkaReader, error)
 		return nil, err
 	}
 	return &KafkaReader{
-		cfg: cfg, topic: from.Topic, client: client, keys: make(map[string]string), next: maps.Clone(from.Offsets), high: ends,
+		cfg: cfg, topic: from.Topic, client: client, keys: make(map[string]string),
+		next: maps.Clone(from.Offsets), high: ends,
 	}, nil
 }
 

@@ -171,20 +171,20 @@ func plattLoss(points []point, high, low, a, b float64) float64 {
 
 // block is neighbouring points that share a probability.
 type block struct {
-	n, positives, margin float64 // margin: the sum
-	value                float64
+	first, last  float64 // margins
+	n, positives float64
+	value        float64
 }
 
 // isotonic pools neighbours until the share of positives rises with the
-// margin, and draws lines between the blocks' centres. A block's share counts
+// margin: level within a block, a line to the next one. A block's share counts
 // half a case of each kind more than it saw, so that it is never 0 or 1.
 func isotonic(points []point) model.Calibrator {
 	var blocks []block
 	for i := 0; i < len(points); {
-		b := block{}
-		for at := points[i].margin; i < len(points) && points[i].margin == at; i++ {
+		b := block{first: points[i].margin, last: points[i].margin}
+		for ; i < len(points) && points[i].margin == b.last; i++ {
 			b.n++
-			b.margin += at
 			if points[i].positive {
 				b.positives++
 			}
@@ -199,12 +199,10 @@ func isotonic(points []point) model.Calibrator {
 	}
 	c := model.Calibrator{Method: model.Isotonic}
 	for _, b := range doubted {
-		margin := b.margin / b.n
-		if n := len(c.Margins); n > 0 && margin <= c.Margins[n-1] {
-			c.Chances[n-1] = b.value // centres that rounding brought together
-			continue
+		c.Margins, c.Chances = append(c.Margins, b.first), append(c.Chances, b.value)
+		if b.last > b.first {
+			c.Margins, c.Chances = append(c.Margins, b.last), append(c.Chances, b.value)
 		}
-		c.Margins, c.Chances = append(c.Margins, margin), append(c.Chances, b.value)
 	}
 	return c
 }
@@ -215,7 +213,7 @@ func pool(blocks []block) []block {
 		a, b := blocks[n-2], blocks[n-1]
 		blocks = blocks[:n-1]
 		blocks[n-2] = block{
-			n: a.n + b.n, positives: a.positives + b.positives, margin: a.margin + b.margin,
+			first: a.first, last: b.last, n: a.n + b.n, positives: a.positives + b.positives,
 			value: (a.value*a.n + b.value*b.n) / (a.n + b.n),
 		}
 	}

@@ -72,7 +72,8 @@ func Start(ctx context.Context, dir, addr string, log *slog.Logger) (*Broker, er
 	}
 	held, err := lock(filepath.Join(dir, "lock"))
 	if err != nil {
-		return nil, fmt.Errorf("start broker: another process holds folder %s: %w (%w)", dir, drumbeat.ErrConflict, err)
+		return nil, fmt.Errorf("start broker: another process holds folder %s: %w (%w)",
+			dir, drumbeat.ErrConflict, err)
 	}
 	listen := new(net.ListenConfig)
 	cluster, err := kfake.NewCluster(
@@ -80,7 +81,9 @@ func Start(ctx context.Context, dir, addr string, log *slog.Logger) (*Broker, er
 		kfake.ClusterID("drumbeat"),
 		kfake.DataDir(dir),
 		kfake.SyncWrites(),
-		kfake.ListenFn(func(network, _ string) (net.Listener, error) { return listen.Listen(ctx, network, addr) }),
+		kfake.ListenFn(func(network, _ string) (net.Listener, error) {
+			return listen.Listen(ctx, network, addr)
+		}),
 		kfake.WithLogger(&logger{log: log.With("part", "broker")}),
 		kfake.BrokerConfigs(map[string]string{
 			// Offsets of a group are kept for ever, as the records are: a
