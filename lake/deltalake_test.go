@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -157,7 +158,7 @@ func checkBronze(t *testing.T, got seen, raw []drumbeat.Item) {
 		}
 	}
 	want := map[string]string{
-		"offset": fmt.Sprint(offsets), "arrival_time": fmt.Sprint(arrivals), "payload": fmt.Sprint(payload),
+		"offset": strconv.FormatInt(offsets, 10), "arrival_time": strconv.FormatInt(arrivals, 10), "payload": strconv.FormatInt(payload, 10),
 	}
 	expect(t, "bronze", got, int64(len(raw)), want, map[string]int64{"redrive_of": redrives, "payload": 0}, map[string]string{
 		"arrival_time": "timestamp[us, tz=UTC]", "payload": "string", "offset": "int64", "epoch": "int32",
@@ -185,7 +186,7 @@ func checkReadings(t *testing.T, got seen, items []drumbeat.Item) {
 	}
 	want := map[string]string{
 		"temperature_c": decimal(sums[0], 2), "vibration_hz": decimal(sums[1], 3), "error_code_count": decimal(sums[5], 0),
-		"pressure_bar_flags": fmt.Sprint(flags), "event_time": fmt.Sprint(events),
+		"pressure_bar_flags": strconv.FormatInt(flags, 10), "event_time": strconv.FormatInt(events, 10),
 	}
 	expect(t, "readings", got, rows, want, map[string]int64{"vibration_hz": nulls, "machine": 0}, map[string]string{
 		"vibration_hz": "decimal128(18, 3)", "error_code_count": "decimal128(18, 0)", "event_time": "timestamp[us, tz=UTC]",
@@ -197,7 +198,7 @@ func checkReadings(t *testing.T, got seen, items []drumbeat.Item) {
 
 func decimal(v int64, scale int) string {
 	if scale == 0 {
-		return fmt.Sprint(v)
+		return strconv.FormatInt(v, 10)
 	}
 	text := fmt.Sprintf("%0*d", scale+1, v)
 	return text[:len(text)-scale] + "." + text[len(text)-scale:]
@@ -219,7 +220,7 @@ func checkGold(t *testing.T, got seen, want []drumbeat.Vector) {
 	}
 	total, _ := sum.Float64()
 	expect(t, "gold", got, int64(len(want)),
-		map[string]string{"std": hex(total), "running": fmt.Sprint(running)}, map[string]int64{"std": nulls},
+		map[string]string{"std": hex(total), "running": strconv.FormatInt(running, 10)}, map[string]int64{"std": nulls},
 		map[string]string{"std": "double", "running": "bool", "as_of": "timestamp[us, tz=UTC]", "made_by": "string"})
 }
 
