@@ -116,10 +116,8 @@ func (e *Ensemble) Explain(row []float32, out []float64) {
 		s := shap4{x: x, row: row, out: out}
 		s.run()
 	} else {
-		s := newShapAny(x, row, out, e.depth)
-		for _, root := range x.roots {
-			s.walk(root, 0)
-		}
+		s := shapAny{x: x, row: row, out: out}
+		s.run(e.depth)
 	}
 	out[len(e.features)] = e.expects
 }

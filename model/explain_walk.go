@@ -35,12 +35,12 @@ func (s *shap4) walk(at int32, level int, a0, a1, a2, a3 float64) (h0, h1, h2, h
 		return n.value, n.value, n.value, n.value
 	}
 	left := n.followed(s.row)
-	l0, l1, l2, l3 := s.edge(n, 0, at+1, level, left, [4]float64{a0, a1, a2, a3})
-	r0, r1, r2, r3 := s.edge(n, 1, n.right, level, !left, [4]float64{a0, a1, a2, a3})
+	l0, l1, l2, l3 := s.edge(n, 0, at+1, level, left, a0, a1, a2, a3)
+	r0, r1, r2, r3 := s.edge(n, 1, n.right, level, !left, a0, a1, a2, a3)
 	return l0 + r0, l1 + r1, l2 + r2, l3 + r3
 }
 
-func (s *shap4) edge(n *explainNode, side int, child int32, level int, o bool, a [4]float64) (
+func (s *shap4) edge(n *explainNode, side int, child int32, level int, o bool, a0, a1, a2, a3 float64) (
 	h0, h1, h2, h3 float64,
 ) {
 	e := &s.path[level]
@@ -59,16 +59,20 @@ func (s *shap4) edge(n *explainNode, side int, child int32, level int, o bool, a
 	f0, f1, f2, f3 := z+d*s.t[0], z+d*s.t[1], z+d*s.t[2], z+d*s.t[3]
 	e.factor = [4]float64{f0, f1, f2, f3}
 	if upper == nil {
-		h0, h1, h2, h3 = s.walk(child, level+1, a[0]*f0, a[1]*f1, a[2]*f2, a[3]*f3)
-		s.out[n.feature] += d * (s.w[0]*a[0]*h0 + s.w[1]*a[1]*h1 + s.w[2]*a[2]*h2 + s.w[3]*a[3]*h3)
+		if leaf := &s.x.nodes[child]; leaf.feature < 0 {
+			h0, h1, h2, h3 = leaf.value, leaf.value, leaf.value, leaf.value
+		} else {
+			h0, h1, h2, h3 = s.walk(child, level+1, a0*f0, a1*f1, a2*f2, a3*f3)
+		}
+		s.out[n.feature] += d * (s.w[0]*a0*h0 + s.w[1]*a1*h1 + s.w[2]*a2*h2 + s.w[3]*a3*h3)
 		return h0 * f0, h1 * f1, h2 * f2, h3 * f3
 	}
 	// The factor of the upper edge is in a: f/u takes its place beneath.
 	u := &upper.factor
 	i0, i1, i2, i3 := 1/u[0], 1/u[1], 1/u[2], 1/u[3]
 	f0, f1, f2, f3 = f0*i0, f1*i1, f2*i2, f3*i3
-	h0, h1, h2, h3 = s.walk(child, level+1, a[0]*f0, a[1]*f1, a[2]*f2, a[3]*f3)
-	b0, b1, b2, b3 := s.w[0]*a[0]*h0*i0, s.w[1]*a[1]*h1*i1, s.w[2]*a[2]*h2*i2, s.w[3]*a[3]*h3*i3
+	h0, h1, h2, h3 = s.walk(child, level+1, a0*f0, a1*f1, a2*f2, a3*f3)
+	b0, b1, b2, b3 := s.w[0]*a0*h0*i0, s.w[1]*a1*h1*i1, s.w[2]*a2*h2*i2, s.w[3]*a3*h3*i3
 	upperTake := -upper.z
 	if upper.o {
 		upperTake++
@@ -95,9 +99,10 @@ type shapLevel struct {
 	half   []float64 // the left child's part of it
 }
 
-func newShapAny(x *explainer, row []float32, out []float64, depth int) *shapAny {
-	s := &shapAny{x: x, row: row, out: out, levels: make([]shapLevel, depth+1)}
-	q := len(x.t)
+// run explains every tree; depth is the deepest one's.
+func (s *shapAny) run(depth int) {
+	s.levels = make([]shapLevel, depth+1)
+	q := len(s.x.t)
 	room := make([]float64, 4*q*(depth+1))
 	for i := range s.levels {
 		l := &s.levels[i]
@@ -107,7 +112,9 @@ func newShapAny(x *explainer, row []float32, out []float64, depth int) *shapAny 
 	for i := range s.levels[0].above {
 		s.levels[0].above[i] = 1
 	}
-	return s
+	for _, root := range s.x.roots {
+		s.walk(root, 0)
+	}
 }
 
 // walk visits the node at, leaving the sums over its leaves in its level.

@@ -118,7 +118,8 @@ func (c *core) work(h *happening, cadence time.Duration) {
 	h.failure = h.at.Add(time.Duration((first - 1) * float64(cadence))).Cut()
 	h.mode = c.failed
 	c.running, c.down = false, true
-	c.back = h.failure + drumbeat.Time(c.rot.between(1, 3)*float64(hour)) + drumbeat.Time(min(c.rot.exp(3), 8)*float64(hour))
+	c.back = h.failure + drumbeat.Time(c.rot.between(1, 3)*float64(hour))
+	c.back += drumbeat.Time(min(c.rot.exp(3), 8) * float64(hour))
 	if night := c.back - drumbeat.Time(dayOf(c.back))*day; night < 6*hour {
 		c.back += 6*hour - night + drumbeat.Time(c.rot.between(0, 1.5)*float64(hour))
 	}

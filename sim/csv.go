@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"drumbeat"
 	"drumbeat/topic"
@@ -29,7 +30,7 @@ func WriteCSV(cfg Config, until drumbeat.Time, dir string) error {
 	}
 	w := &csvWriter{sim: s}
 	for _, f := range []struct{ name, header string }{
-		{"telemetry.csv", "machine_id,timestamp,temperature_c,vibration_hz,pressure_bar,power_kw,runtime_hours,error_code_count\n"},
+		{"telemetry.csv", "machine_id,timestamp," + strings.Join(sensorNames[:], ",") + "\n"},
 		{"failure_log.csv", "machine_id,failure_timestamp,failure_type\n"},
 		{"maintenance_log.csv", "machine_id,maintenance_timestamp,maintenance_type,parts_replaced\n"},
 		{"machines.csv", "machine_id,model_year,location,age_months,capacity_kg\n"},

@@ -136,7 +136,9 @@ func (m *machine) haunt(cfg *settings) {
 // they come, within the fleet's reporting lag.
 func (m *machine) log(h *happening) {
 	if h.failure != drumbeat.NoTime {
-		m.failures = append(m.failures, Failure{Machine: m.id, Time: h.failure, Mode: modes[h.mode], Repaired: drumbeat.NoTime})
+		m.failures = append(m.failures, Failure{
+			Machine: m.id, Time: h.failure, Mode: modes[h.mode], Repaired: drumbeat.NoTime,
+		})
 		m.write(entry{log: logFailure, at: h.failure, typ: modes[h.mode]}, m.delay(h.failure, h.at, 0.45))
 	}
 	if h.repair != drumbeat.NoTime {
@@ -145,7 +147,8 @@ func (m *machine) log(h *happening) {
 			m.delay(h.repair, h.at, 0.3))
 	}
 	if h.service != drumbeat.NoTime {
-		m.write(entry{log: logMaintenance, at: h.service, typ: "scheduled", detail: "filter"}, m.delay(h.service, h.at, 0.5))
+		m.write(entry{log: logMaintenance, at: h.service, typ: "scheduled", detail: "filter"},
+			m.delay(h.service, h.at, 0.5))
 	}
 }
 
@@ -169,6 +172,7 @@ func (m *machine) delay(at, tick drumbeat.Time, late float64) drumbeat.Time {
 func (m *machine) write(e entry, arrival drumbeat.Time) {
 	m.send(message{kind: kindEntry, arrival: arrival, entry: &e})
 	if m.net.chance(0.01) { // the maintenance system sends twice
-		m.send(message{kind: kindEntry, arrival: (arrival + drumbeat.Time(m.net.between(1, 600))*1_000_000).Cut(), entry: &e})
+		again := arrival + drumbeat.Time(m.net.between(1, 600))*1_000_000
+		m.send(message{kind: kindEntry, arrival: again, entry: &e})
 	}
 }

@@ -137,7 +137,9 @@ func (m *machine) measure(seed uint64, h *happening) sample {
 // washing is the physics of a running machine: the stage of the cycle, its
 // load, its own ordinary level, and what each defect changes. A reading is the
 // mean of the interval.
-func (m *machine) washing(h *happening, seen *[modeCount]float64, water, room float64, v *[sensorCount]float64) {
+func (m *machine) washing(
+	h *happening, seen *[modeCount]float64, water, room float64, v *[sensorCount]float64,
+) {
 	s, x := &m.sense, &m.senses
 	program := min(max(62+4.5*x.program+6*s.gauss(), 32), 90)
 	var now stage
@@ -173,7 +175,8 @@ func (m *machine) washing(h *happening, seen *[modeCount]float64, water, room fl
 	}
 	v[pressure] = max(press, 0)
 
-	mistakes := m.mistakes + 0.26*seen[doorSeal]*seen[doorSeal] + 0.03*seen[pump] + 0.02*seen[heater] + 0.02*seen[motor]
+	mistakes := m.mistakes + 0.26*seen[doorSeal]*seen[doorSeal]
+	mistakes += 0.03*seen[pump] + 0.02*seen[heater] + 0.02*seen[motor]
 	if h.at < x.clumsyUntil {
 		mistakes += x.clumsy
 	}

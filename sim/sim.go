@@ -101,16 +101,21 @@ func prepare(cfg Config) (*settings, error) {
 		cfg.Machines = defaultMachines
 	}
 	if cfg.Fleet == nil || cfg.Machines < 1 || cfg.Machines > maxMachines {
-		return nil, fmt.Errorf("want a fleet and 1 to %d machines, got %d: %w", maxMachines, cfg.Machines, drumbeat.ErrInvalid)
+		return nil, fmt.Errorf("want a fleet and 1 to %d machines, got %d: %w",
+			maxMachines, cfg.Machines, drumbeat.ErrInvalid)
 	}
 	if cfg.Past != nil && cfg.Past.Partitions < 1 {
 		return nil, fmt.Errorf("a past of %d partitions: %w", cfg.Past.Partitions, drumbeat.ErrInvalid)
 	}
-	ready := &settings{Config: cfg, logs: make(map[string]*fleet.Log), lateMax: drumbeat.Time(cfg.Fleet.Lateness.Microseconds())}
+	ready := &settings{
+		Config: cfg, logs: make(map[string]*fleet.Log),
+		lateMax: drumbeat.Time(cfg.Fleet.Lateness.Microseconds()),
+	}
 	for i, name := range sensorNames {
 		ready.at[i] = cfg.Fleet.SensorIndex(name)
 		if ready.at[i] < 0 {
-			return nil, fmt.Errorf("the fleet file declares no sensor %s, which laundry machines have: %w", name, drumbeat.ErrInvalid)
+			return nil, fmt.Errorf("the fleet file declares no sensor %s, which laundry machines have: %w",
+				name, drumbeat.ErrInvalid)
 		}
 		ready.scales[i] = math.Pow10(cfg.Fleet.Sensors[ready.at[i]].Decimals)
 	}

@@ -121,7 +121,8 @@ func (s *Sim) Repair(machine drumbeat.MachineID, at drumbeat.Time, by string) er
 func (s *Sim) repair(r Repair, emit func(topic.Record) error) error {
 	m := s.byID[r.Machine]
 	if m == nil {
-		return fmt.Errorf("repair machine %s, as the topic tells: the fleet of this seed has none: %w", r.Machine, drumbeat.ErrInvalid)
+		return fmt.Errorf("repair machine %s, as the topic tells: the fleet of this seed has none: %w",
+			r.Machine, drumbeat.ErrInvalid)
 	}
 	if m.down {
 		m.repaired(r.At)
