@@ -19,6 +19,7 @@ XGBOOST := $(CACHE)/xgboost-cpu-$(XGBOOST_VERSION)/xgboost/lib/libxgboost.so
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)/golangci-lint
 READERS := $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION)/bin/python
 ASSETS := web/assets/vendor/.complete
+AXE := web/node_modules/axe-core/axe.min.js
 
 # Package registries hiccup: three tries, with a pause that grows.
 retry = for i in 1 2 3; do $(1) && break || { [ $$i = 3 ] && exit 1; sleep $$((i * 5)); }; done
@@ -43,7 +44,7 @@ check: $(ASSETS) lint vet ## the quick part: format, lint, vet, short race tests
 	$(GO) test -race -short ./...
 
 .PHONY: test
-test: build lint vet $(XGBOOST) $(READERS) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
+test: build lint vet $(XGBOOST) $(READERS) $(AXE) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
 	$(GO) test -race -tags real,browser -timeout 20m ./...
 
 .PHONY: lint
@@ -99,11 +100,11 @@ PYARROW_VERSION := 26.0.1
 
 # npm ci installs what the lock file pins; the bundle goes into an ignored,
 # embedded folder.
-$(ASSETS): web/package.json web/package-lock.json
+$(ASSETS) $(AXE) &: web/package.json web/package-lock.json
 	@echo "installing the page's scripts"
 	@$(call retry,npm ci --prefix web --no-audit --no-fund --loglevel=error)
 	@npm run --silent --prefix web bundle
-	@touch $@
+	@touch $(ASSETS) $(AXE)
 
 .PHONY: browser-ready
 browser-ready:

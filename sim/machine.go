@@ -171,7 +171,7 @@ func (m *machine) delay(at, tick drumbeat.Time, late float64) drumbeat.Time {
 
 func (m *machine) write(e entry, arrival drumbeat.Time) {
 	m.send(message{kind: kindEntry, arrival: arrival, entry: &e})
-	if m.net.chance(0.01) { // the maintenance system sends twice
+	if m.net.chance(0.04) { // the maintenance system sends twice
 		again := arrival + drumbeat.Time(m.net.between(1, 600))*1_000_000
 		m.send(message{kind: kindEntry, arrival: again, entry: &e})
 	}

@@ -207,14 +207,16 @@ func Committed(ctx context.Context, cfg Config, group, name string) (map[int32]i
 		return nil, err
 	}
 	defer client.Close()
-	offsets, err := kadm.NewClient(client).FetchOffsets(ctx, group)
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		return map[int32]int64{}, nil
-	}
-	if err == nil {
-		err = offsets.Error()
-	}
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	var offsets kadm.OffsetResponses
+	err = retry(ctx, func() (err error) {
+		if offsets, err = kadm.NewClient(client).FetchOffsets(ctx, group); err == nil {
+			err = offsets.Error()
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return nil, explain(cfg, doing, err)
 	}
 	committed := make(map[int32]int64)

@@ -100,7 +100,9 @@ func (w *TxnWriter) commitAlone(ctx context.Context, commit Commit) error {
 	for partition, offset := range commit.Offsets {
 		offsets.AddOffset(commit.Topic.Name, partition, offset, -1)
 	}
-	return kadm.NewClient(w.client).CommitAllOffsets(ctx, commit.Group, offsets)
+	return retry(ctx, func() error {
+		return kadm.NewClient(w.client).CommitAllOffsets(ctx, commit.Group, offsets)
+	})
 }
 
 // stage adds the offsets to the transaction.
@@ -111,7 +113,7 @@ func (w *TxnWriter) stage(ctx context.Context, commit Commit) error {
 	}
 	add := kmsg.NewPtrAddOffsetsToTxnRequest()
 	add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = w.id, id, epoch, commit.Group
-	if err := w.retry(ctx, func() error {
+	if err := retry(ctx, func() error {
 		resp, err := add.RequestWith(ctx, w.client)
 		if err != nil {
 			return err
@@ -134,7 +136,7 @@ func (w *TxnWriter) stage(ctx context.Context, commit Commit) error {
 		topic.Partitions = append(topic.Partitions, p)
 	}
 	req.Topics = append(req.Topics, topic)
-	return w.retry(ctx, func() error {
+	return retry(ctx, func() error {
 		resp, err := req.RequestWith(ctx, w.client)
 		if err != nil {
 			return err
@@ -150,9 +152,10 @@ func (w *TxnWriter) stage(ctx context.Context, commit Commit) error {
 	})
 }
 
-// retry repeats what the broker refuses while it still ends the transaction
-// before, or while a coordinator moves.
-func (w *TxnWriter) retry(ctx context.Context, do func() error) error {
+// retry repeats what the broker refuses for a moment: while it still ends the
+// transaction before, or while a coordinator moves or starts for the first
+// time.
+func retry(ctx context.Context, do func() error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
