@@ -58,7 +58,7 @@ fmt: $(LINT) ## format the code
 
 .PHONY: vet
 vet: $(ASSETS) ## go vet, with every build tag
-	$(GO) vet -tags real,browser ./...
+	$(GO) vet -tags real,browser,kafka ./...
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (default 20s)
