@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func goOn(t *testing.T, dir string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := command(ctx, t, "quickstart", "--dir", dir, "--speed", "6")
+	cmd := command(ctx, t, "quickstart", "--dir", dir, "--speed", "2")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -80,25 +81,39 @@ func answerOneAlert(ctx context.Context, t *testing.T, link string) {
 	defer stop()
 	ctx, stop = chromedp.NewContext(ctx)
 	defer stop()
-	for _, step := range []struct {
-		name string
-		do   []chromedp.Action[chromedp.Void]
-	}{
-		{"sign in", []chromedp.Action[chromedp.Void]{chromedp.Navigate(link), chromedp.Click(`main button[type=submit]`), chromedp.WaitVisible(`#board .tile`)}},
-		{"see an alert", []chromedp.Action[chromedp.Void]{chromedp.WaitVisible(`#board a.card[href^="/alerts/"]`)}},
-		{"open it", []chromedp.Action[chromedp.Void]{chromedp.Click(`#board a.card[href^="/alerts/"]`), chromedp.WaitVisible(`form.answer.asked`)}},
-		{"see the chart", []chromedp.Action[chromedp.Void]{chromedp.WaitVisible(`#chart canvas`)}},
-		{"answer", []chromedp.Action[chromedp.Void]{
-			chromedp.Click(`label.choice.nothing_wrong`), chromedp.Click(`form.answer.asked button[type=submit]`),
-			chromedp.WaitNotPresent(`form.answer.asked`),
-		}},
-	} {
-		if err := chromedp.Do(ctx, step.do...); err != nil {
-			shoot(ctx, t)
-			t.Fatalf("%s: %v", step.name, err)
+	err = chromedp.Do(ctx, chromedp.Navigate(link), chromedp.Click(`main button[type=submit]`), chromedp.WaitVisible(`#board .tile`))
+	if err != nil {
+		t.Fatalf("sign in: %v", err)
+	}
+	home := link[:strings.Index(link, "/sign-in")]
+	// The fleet lives on: an alert may be closed by a failure before it is
+	// answered. Then there is another.
+	for range 10 {
+		said, err := answerNext(ctx, home)
+		if strings.Contains(said, "Nothing wrong") {
+			return
 		}
+		t.Logf("not this one: %q, %v", said, err)
 	}
 	shoot(ctx, t)
+	t.Fatal("no alert could be answered")
+}
+
+// answerNext waits for an open alert, answers it in two taps, and returns what
+// its page then says of how it ended.
+func answerNext(ctx context.Context, home string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	const card = `#board a.card[href^="/alerts/"]`
+	err := chromedp.Do(ctx,
+		chromedp.Navigate(home+"/"), chromedp.WaitVisible(card), chromedp.Click(card), chromedp.WaitVisible(`#chart canvas`),
+		chromedp.Click(`label.choice.nothing_wrong`), chromedp.Click(`form.answer.asked button[type=submit]`),
+		chromedp.WaitVisible(`.closed`),
+	)
+	if err != nil {
+		return "", err
+	}
+	return chromedp.Run(ctx, chromedp.Text(`.closed`))
 }
 
 // shoot keeps a picture of the page where DRUMBEAT_PICTURES says.
