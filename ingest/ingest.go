@@ -174,7 +174,7 @@ func (in *Ingester) step(ctx context.Context, reader topic.Reader) error {
 		in.take(&records[i])
 	}
 	if len(in.items)+len(in.dead) >= in.cfg.Batch || in.pending() && !time.Now().Before(in.due) {
-		return in.commit(ctx)
+		return in.commit(context.WithoutCancel(ctx)) // a commit that was begun is finished
 	}
 	return nil
 }

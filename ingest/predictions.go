@@ -49,7 +49,7 @@ func Predictions(ctx context.Context, l *lake.Lake, open OpenReader, flush time.
 		if len(held) < DefaultBatch && (len(held) == 0 || time.Now().Before(due)) {
 			continue
 		}
-		if err := commitPredictions(ctx, l, held, next); err != nil {
+		if err := commitPredictions(context.WithoutCancel(ctx), l, held, next); err != nil {
 			return err
 		}
 		held = held[:0]
