@@ -72,8 +72,11 @@ type Prediction struct {
 	Probability float64      `json:"probability"` // calibrated
 	Threshold   float64      `json:"threshold"`
 	Alarm       bool         `json:"alarm"` // probability > threshold, strictly (A1)
-	Flags       []string     `json:"flags,omitempty"`
-	Reasons     []Reason     `json:"reasons,omitempty"`
+	// Running says whether the machine should report after this (W7): measures
+	// need it to tell a missed failure from one that nobody could see (M1).
+	Running bool     `json:"running"`
+	Flags   []string `json:"flags,omitempty"`
+	Reasons []Reason `json:"reasons,omitempty"`
 }
 
 // Reason is one feature's part in a prediction's margin (TreeSHAP).

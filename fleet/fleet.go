@@ -154,8 +154,17 @@ type Policy struct {
 	MaxFalseAlarms     float64 // per machine and week
 	MinLead            time.Duration
 	RetrainBelowRecall float64
+	WarnBelowRecall    float64 // between the two: warn (M4)
+	HealthyAboveRecall float64
 	DriftSigma         float64
-	InspectionMinutes  float64 // what a needless inspection costs
+	// DriftReference is how long before the end of the champion's data the
+	// days lie that later days are compared with (M4).
+	DriftReference time.Duration
+	// MonitorEvery and RetrainEvery are the schedules, by the fleet's clock
+	// (T6); RetrainEvery 0 trains only for a reason. Cooldown is how long
+	// after a retraining no automatic reason starts another.
+	MonitorEvery, RetrainEvery, Cooldown time.Duration
+	InspectionMinutes                    float64 // what a needless inspection costs
 }
 
 // Split pins the times that part training, validation and test rows; a gap of

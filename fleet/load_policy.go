@@ -62,10 +62,27 @@ func (l *loader) policy(v strict.Value) {
 	p.MaxFalseAlarms = m.Get("max_false_alarms").Float(0.5, 0, 1000)
 	p.MinLead = m.Get("min_lead").Duration(time.Hour, 0, 366*strict.Day)
 	p.RetrainBelowRecall = m.Get("retrain_below_recall").Float(0.85, 0, 1)
+	p.WarnBelowRecall = m.Get("warn_below_recall").Float(0.90, 0, 1)
+	p.HealthyAboveRecall = m.Get("healthy_above_recall").Float(0.95, 0, 1)
 	p.DriftSigma = m.Get("drift_sigma").Float(2, 0, 100)
+	p.DriftReference = m.Get("drift_reference").Duration(28*strict.Day, strict.Day, 366*strict.Day)
+	p.MonitorEvery = m.Get("monitor_every").Duration(strict.Day, strict.Day, 31*strict.Day)
+	p.RetrainEvery = m.Get("retrain_every").Duration(30*strict.Day, 0, 366*strict.Day)
+	p.Cooldown = m.Get("cooldown").Duration(7*strict.Day, 0, 366*strict.Day)
 	p.InspectionMinutes = m.Get("inspection_minutes").Float(15, 0, 100_000)
 	if lead := m.Get("min_lead"); lead.Exists() && p.MinLead >= l.fleet.Label.Horizon {
 		lead.Faultf("must be below the horizon of %s (got %s)", l.fleet.Label.HorizonText, lead.Raw())
+	}
+	for _, order := range []struct {
+		key       string
+		low, high float64
+	}{
+		{"warn_below_recall", p.RetrainBelowRecall, p.WarnBelowRecall},
+		{"healthy_above_recall", p.WarnBelowRecall, p.HealthyAboveRecall},
+	} {
+		if v := m.Get(order.key); v.Exists() && order.high < order.low {
+			v.Faultf("must be at least %g, which calls for more (got %g)", order.low, order.high)
+		}
 	}
 	m.Close()
 }

@@ -92,7 +92,9 @@ func TestEveryFieldOfAFleetIsRead(t *testing.T) {
 		},
 		Policy: fleet.Policy{
 			Threshold: 0.3, RecallTarget: 0.9, ProofLowerBound: true, MinFailures: 5, MinPrecision: 0.1,
-			MaxFalseAlarms: 1, MinLead: 30 * time.Minute, RetrainBelowRecall: 0.7, DriftSigma: 3, InspectionMinutes: 45,
+			MaxFalseAlarms: 1, MinLead: 30 * time.Minute, RetrainBelowRecall: 0.7, WarnBelowRecall: 0.8, HealthyAboveRecall: 0.85,
+			DriftSigma: 3, DriftReference: 21 * 24 * time.Hour, MonitorEvery: 48 * time.Hour, RetrainEvery: 0, Cooldown: 72 * time.Hour,
+			InspectionMinutes: 45,
 		},
 		Split: &fleet.Split{
 			TrainUntil: day("2025-06-01T00:00:00Z"), TestFrom: day("2025-06-04T10:00:00Z"),
@@ -143,7 +145,9 @@ func TestWhatAFileLeavesOutHasADefault(t *testing.T) {
 		},
 		Policy: fleet.Policy{
 			Threshold: 0.45, RecallTarget: 0.99, MinFailures: 20, MinPrecision: 0.2, MaxFalseAlarms: 0.5,
-			MinLead: time.Hour, RetrainBelowRecall: 0.85, DriftSigma: 2, InspectionMinutes: 15,
+			MinLead: time.Hour, RetrainBelowRecall: 0.85, WarnBelowRecall: 0.9, HealthyAboveRecall: 0.95,
+			DriftSigma: 2, DriftReference: 28 * 24 * time.Hour, MonitorEvery: 24 * time.Hour, RetrainEvery: 30 * 24 * time.Hour,
+			Cooldown: 7 * 24 * time.Hour, InspectionMinutes: 15,
 		},
 		Train: fleet.Train{Rounds: 300, MaxDepth: 5, Eta: 0.05, Subsample: 0.8, ColSample: 0.8, MinChild: 1, Seed: 1},
 	}

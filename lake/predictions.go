@@ -32,6 +32,7 @@ func predictionCodec() codec[drumbeat.Prediction] {
 		double("probability", func(row *p) *float64 { return &row.Probability }),
 		double("threshold", func(row *p) *float64 { return &row.Threshold }),
 		truth("alarm", func(row *p) *bool { return &row.Alarm }),
+		truth("running", func(row *p) *bool { return &row.Running }),
 		document("flags", func(row *p) *[]string { return &row.Flags }),
 		document("reasons", func(row *p) *[]drumbeat.Reason { return &row.Reasons }),
 	)

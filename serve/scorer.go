@@ -134,8 +134,9 @@ func (s *Scorer) score(live *Live, v *drumbeat.Vector, asked Asked) drumbeat.Pre
 		Hash: s.view.Hash, Model: live.Version, Purpose: asked.Purpose,
 		Horizon: f.Label.HorizonText, Mode: anyMode,
 		Margin: margin, Probability: probability, Threshold: f.Policy.Threshold,
-		Alarm: probability > f.Policy.Threshold, // strictly (A1)
-		Flags: flags(v, asked.Flags),
+		Alarm:   probability > f.Policy.Threshold, // strictly (A1)
+		Running: v.Running,
+		Flags:   flags(v, asked.Flags),
 	}
 }
 

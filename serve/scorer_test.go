@@ -49,7 +49,7 @@ func TestAPredictionCarriesWhatItWasMadeFrom(t *testing.T) {
 		Fleet: "laundry", Machine: "W-001", AsOf: start, Position: drumbeat.Position{Epoch: 1, Offset: 7}, ArrivalTime: start + 1,
 		ReadingID: "1/0/9/0", Hash: v.Hash, Model: 3, Role: drumbeat.RoleChampion, Purpose: drumbeat.PurposeLive,
 		Horizon: "7d", Mode: "any", Margin: float64(float32(3) + float32(-0.5) + float32(0.1)), Threshold: 0.45, Alarm: true,
-		Flags: []string{serve.FlagStale},
+		Running: true, Flags: []string{serve.FlagStale},
 	}
 	want.Margin, want.Probability = got.Margin, 1/(1+math.Exp(-got.Margin))
 	if math.Abs(got.Margin-2.6) > 1e-6 {
