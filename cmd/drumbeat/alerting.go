@@ -105,7 +105,7 @@ func (d *daemon) answer(ctx context.Context, f drumbeat.Finding) (drumbeat.Findi
 	if err != nil {
 		return kept, err
 	}
-	if kept.Outcome == drumbeat.OutcomeRepaired && d.head.Sim != nil {
+	if kept.Outcome == drumbeat.OutcomeRepaired && d.sim() != nil {
 		select {
 		case d.repairs <- kept:
 		case <-ctx.Done():

@@ -2,35 +2,60 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net/http"
 
 	"drumbeat"
+	"drumbeat/access"
 	"drumbeat/alert"
+	"drumbeat/serve"
 )
 
 // alertsCommand lists alerts and findings.
 type alertsCommand struct {
 	Data    string             `required:"" help:"Data folder." type:"path"`
+	Fleet   drumbeat.FleetName `help:"Which fleet, where the folder holds several."`
 	Machine drumbeat.MachineID `help:"Only this machine's."`
 	Limit   int                `default:"100" help:"At most so many (1 to 1000)."`
 	JSON    bool               `name:"json" help:"Print one JSON document."`
 }
 
+// alertsQuery asks for alerts as serve's own route does.
+type alertsQuery struct {
+	Fleet   drumbeat.FleetName `query:"fleet"`
+	Machine drumbeat.MachineID `query:"machine"`
+	Closed  bool               `query:"closed"`
+	Limit   int                `query:"limit"`
+}
+
+// listAlerts is serve's route, answered here where no daemon runs.
+func listAlerts() *operation[alertsQuery, serve.AlertsOutput] {
+	return &operation[alertsQuery, serve.AlertsOutput]{
+		method: http.MethodGet, path: "/v1/alerts", least: access.Viewer,
+		run: func(ctx context.Context, h *host, _ access.Person, in *alertsQuery) (*serve.AlertsOutput, error) {
+			d, err := h.depot(in.Fleet)
+			if err != nil {
+				return nil, err
+			}
+			out := &serve.AlertsOutput{}
+			list, err := d.alerts.List(ctx, alert.Filter{Machine: in.Machine, Limit: in.Limit})
+			out.Body.Alerts = append([]drumbeat.Alert{}, list...)
+			return out, err
+		},
+	}
+}
+
 // Run prints alerts, the newest first, with what was found.
 func (c *alertsCommand) Run(ctx context.Context, p *process) error {
-	s, err := openSite(ctx, c.Data, nil, p)
+	out, err := call(ctx, p, c.Data, listAlerts(), &alertsQuery{c.Fleet, c.Machine, true, c.Limit})
 	if err != nil {
 		return err
 	}
-	list, err := s.alerts.List(ctx, alert.Filter{Machine: c.Machine, Limit: c.Limit})
-	if err != nil {
-		return errors.Join(err, s.Close())
-	}
+	list := out.Body.Alerts
 	if c.JSON {
-		return errors.Join(printJSON(p.stdout, append([]drumbeat.Alert{}, list...)), s.Close())
+		return printJSON(p.stdout, list)
 	}
-	err = printTable(p.stdout, []string{"machine", "opened", "closed", "peak", "outcome", "alert"}, func(row func(...any)) {
+	return printTable(p.stdout, []string{"machine", "opened", "closed", "peak", "outcome", "alert"}, func(row func(...any)) {
 		for i := range list {
 			a := &list[i]
 			outcome := "open"
@@ -40,5 +65,4 @@ func (c *alertsCommand) Run(ctx context.Context, p *process) error {
 			row(a.Machine, a.OpenedAt, a.ClosedAt, fmt.Sprintf("%.2f", a.Peak), outcome, a.ID)
 		}
 	})
-	return errors.Join(err, s.Close())
 }

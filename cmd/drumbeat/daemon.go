@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -29,9 +27,9 @@ const (
 	shutdownTime = 5 * time.Second
 )
 
-// daemon keeps a site running: the loops between its parts, and the listener.
+// daemon keeps a fleet running: the loops between its parts.
 type daemon struct {
-	*site
+	*depot
 	ingester *ingest.Ingester
 	refiner  *refine.Refiner
 	backfill *materialize.Backfill
@@ -47,16 +45,13 @@ type daemon struct {
 	published *marks // of the predictions topic
 	alerted   *marks // of the predictions topic
 	// repairs are findings "repaired", for a simulator to act on.
-	repairs  chan drumbeat.Finding
-	api      *serve.API
-	listener net.Listener
-	server   *http.Server
+	repairs chan drumbeat.Finding
 	counters
 }
 
-func newDaemon(s *site) *daemon {
+func newDaemon(of *depot) *daemon {
 	return &daemon{
-		site: s, scored: newMarks(), published: newMarks(), alerted: newMarks(),
+		depot: of, scored: newMarks(), published: newMarks(), alerted: newMarks(),
 		repairs: make(chan drumbeat.Finding, 64), // a morning's findings; beyond it the answer waits
 	}
 }
@@ -75,22 +70,16 @@ func (d *daemon) carryLake(ctx context.Context) error {
 	return d.carryFindings(ctx)
 }
 
-// run keeps every loop going until ctx ends or one of them fails.
+// run keeps every loop of the fleet going until ctx ends or one of them fails.
 func (d *daemon) run(ctx context.Context) error {
-	asked := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.ingester.Run(ctx) })
 	group.Go(func() error { return d.stream.Run(ctx) })
 	group.Go(func() error { return d.followPredictions(ctx) })
 	group.Go(func() error { return ingest.Predictions(ctx, d.lake, d.reader(d.predictions), lakeEvery) })
 	group.Go(func() error { return d.every(ctx, lakeEvery, d.carryLake) })
-	group.Go(func() error { return d.followChampion(ctx) })
-	group.Go(func() error { return d.api.Run(ctx) })
-	group.Go(func() error { return d.serveHTTP(ctx) })
+	group.Go(func() error { return d.followAliases(ctx) })
 	err := group.Wait()
-	if asked.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil // it was asked to end
-	}
 	// What the loops left in bronze and beyond is carried on in order.
 	return errors.Join(err, d.carryLake(context.WithoutCancel(ctx)))
 }
@@ -109,31 +98,4 @@ func (d *daemon) every(ctx context.Context, interval time.Duration, do func(cont
 			}
 		}
 	}
-}
-
-// serveHTTP answers requests until ctx ends.
-func (d *daemon) serveHTTP(ctx context.Context) error {
-	done := make(chan error, 1)
-	go func() { done <- d.server.Serve(d.listener) }()
-	select {
-	case err := <-done:
-		return fmt.Errorf("serve %s: %w", d.listener.Addr(), err)
-	case <-ctx.Done():
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-	defer cancel()
-	if err := d.server.Shutdown(stopping); err != nil {
-		return errors.Join(d.server.Close()) // a page that listens for events never ends by itself
-	}
-	return nil
-}
-
-// listen opens the address on which the page and the API answer.
-func (d *daemon) listen(ctx context.Context, address string) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w; choose another with --listen", address, err)
-	}
-	d.listener = listener
-	return nil
 }

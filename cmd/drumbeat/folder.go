@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"drumbeat"
@@ -17,23 +19,26 @@ import (
 
 // folderFormat is the version of a data folder's layout
 // (docs/format/folder.md).
-const folderFormat = 1
+const folderFormat = 2
 
-// folder is a data folder: one fleet's data and the files that describe it.
-// One process at a time holds it.
+// folder is a data folder: the data of a site's fleets and the files that
+// describe them. One process at a time holds it.
 type folder struct {
 	dir  string
 	lock *os.File
 	head folderHead
-	def  *fleet.Fleet
-	view *feature.View
 }
 
 // folderHead is drumbeat.json, which says what the folder is.
 type folderHead struct {
-	Format int                `json:"format"`
-	Fleet  drumbeat.FleetName `json:"fleet"`
-	// Sim is how the folder's fleet is simulated, nil if it is real.
+	Format int         `json:"format"`
+	Fleets []fleetHead `json:"fleets"`
+}
+
+// fleetHead is one fleet of a folder.
+type fleetHead struct {
+	Name drumbeat.FleetName `json:"name"`
+	// Sim is how the fleet is simulated, nil if it is real.
 	Sim *simHead `json:"sim,omitempty"`
 }
 
@@ -47,17 +52,24 @@ type simHead struct {
 
 // The names inside a data folder.
 const (
-	headFile  = "drumbeat.json"
-	lockFile  = "lock"
-	fleetDir  = "fleet"
-	brokerDir = "broker"
-	objectDir = "objects"
+	headFile    = "drumbeat.json"
+	lockFile    = "lock"
+	fleetsDir   = "fleets"
+	brokerDir   = "broker"
+	objectDir   = "objects"
+	controlFile = "control.json"
 )
 
+// fleetFileNames are the files that define a fleet.
+var fleetFileNames = []string{fleet.FileName, feature.ViewFile}
+
+// errBusy says that another process holds the folder.
+var errBusy = fmt.Errorf("another drumbeat works in it; stop that one first: %w", drumbeat.ErrConflict)
+
 // openFolder opens a data folder for this process alone. With create, one that
-// does not exist is made with that head and a copy of the fleet's files.
-func openFolder(dir string, create *newFolder) (*folder, error) {
-	if create != nil {
+// does not exist is made.
+func openFolder(dir string, create bool) (*folder, error) {
+	if create {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return nil, fmt.Errorf("make data folder: %w", err)
 		}
@@ -73,13 +85,7 @@ func openFolder(dir string, create *newFolder) (*folder, error) {
 	return f, nil
 }
 
-// newFolder says how a missing folder is made.
-type newFolder struct {
-	files fs.FS // fleet.yaml and features.yaml
-	sim   *simHead
-}
-
-func (f *folder) load(create *newFolder) error {
+func (f *folder) load(create bool) error {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
 		return fmt.Errorf("open data folder: %w", err)
@@ -87,72 +93,123 @@ func (f *folder) load(create *newFolder) error {
 	defer func() { _ = root.Close() }() // it was only read from
 	text, err := root.ReadFile(headFile)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && create != nil:
-		return f.make(root, create)
+	case errors.Is(err, fs.ErrNotExist) && create:
+		f.head = folderHead{Format: folderFormat, Fleets: []fleetHead{}}
+		return f.save()
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("open data folder %s: there is no %s in it; `drumbeat quickstart` or `drumbeat import` makes one: %w",
 			f.dir, headFile, drumbeat.ErrNotFound)
 	case err != nil:
 		return fmt.Errorf("open data folder %s: %w", f.dir, err)
 	}
-	if err := json.Unmarshal(text, &f.head); err != nil {
-		return fmt.Errorf("read %s: %w", filepath.Join(f.dir, headFile), err)
+	var form struct {
+		Format int `json:"format"`
 	}
-	if f.head.Format > folderFormat {
+	if err := json.Unmarshal(text, &form); err != nil {
+		return fmt.Errorf("read %s: %w", f.path(headFile), err)
+	}
+	switch {
+	case form.Format > folderFormat:
 		return fmt.Errorf("open data folder %s: it has format %d, this program knows up to %d: %w",
-			f.dir, f.head.Format, folderFormat, drumbeat.ErrNewer)
+			f.dir, form.Format, folderFormat, drumbeat.ErrNewer)
+	case form.Format < folderFormat:
+		return f.upgrade(root, text)
 	}
-	return f.define(root.FS())
+	if err := json.Unmarshal(text, &f.head); err != nil {
+		return fmt.Errorf("read %s: %w", f.path(headFile), err)
+	}
+	return nil
 }
 
-// make writes the fleet's files and then the head: a folder with a head is
-// whole.
-func (f *folder) make(root *os.Root, create *newFolder) error {
-	if err := root.MkdirAll(fleetDir, 0o750); err != nil {
-		return fmt.Errorf("make data folder %s: %w", f.dir, err)
+// upgrade moves the one fleet of a folder of format 1 to where format 2 has
+// it. What was moved before a crash stays moved; the head comes last.
+func (f *folder) upgrade(root *os.Root, text []byte) error {
+	var old struct {
+		Fleet drumbeat.FleetName `json:"fleet"`
+		Sim   *simHead           `json:"sim"`
 	}
-	for _, name := range []string{"fleet.yaml", "features.yaml"} {
-		text, err := fs.ReadFile(create.files, name)
+	if err := json.Unmarshal(text, &old); err != nil || old.Fleet == "" {
+		return errors.Join(fmt.Errorf("read %s: it names no fleet: %w", f.path(headFile), drumbeat.ErrInvalid), err)
+	}
+	home := path.Join(fleetsDir, string(old.Fleet))
+	if err := root.MkdirAll(home, 0o750); err != nil {
+		return fmt.Errorf("bring data folder %s to format %d: %w", f.dir, folderFormat, err)
+	}
+	moves := map[string]string{}
+	for _, name := range fleetFileNames {
+		moves[path.Join("fleet", name)] = name
+	}
+	for _, name := range []string{onlineFile, alertsFile} {
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			moves[name+suffix] = name + suffix
+		}
+	}
+	for from, to := range moves {
+		if err := root.Rename(from, path.Join(home, to)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("bring data folder %s to format %d: %w", f.dir, folderFormat, err)
+		}
+	}
+	f.head = folderHead{Format: folderFormat, Fleets: []fleetHead{{Name: old.Fleet, Sim: old.Sim}}}
+	return f.save()
+}
+
+// save writes the head: what it names is whole by then.
+func (f *folder) save() error {
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", headFile, err)
+	}
+	defer func() { _ = root.Close() }() // what was written is closed by then
+	return writeJSON(root, headFile, f.head, 0o640)
+}
+
+// writeJSON replaces a file whole.
+func writeJSON(root *os.Root, name string, value any, mode fs.FileMode) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err == nil {
+		err = root.WriteFile(name+".new", append(text, '\n'), mode)
+	}
+	if err == nil {
+		err = root.Rename(name+".new", name)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// add makes a fleet's folder with a copy of its files, and then names it in
+// the head. One that is there already stays as it is.
+func (f *folder) add(of fleetHead, files fs.FS) error {
+	if slices.ContainsFunc(f.head.Fleets, func(h fleetHead) bool { return h.Name == of.Name }) {
+		return nil
+	}
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return fmt.Errorf("add fleet %s: %w", of.Name, err)
+	}
+	defer func() { _ = root.Close() }() // what was written is closed by then
+	home := path.Join(fleetsDir, string(of.Name))
+	if err := root.MkdirAll(home, 0o750); err != nil {
+		return fmt.Errorf("add fleet %s: %w", of.Name, err)
+	}
+	for _, name := range fleetFileNames {
+		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return fmt.Errorf("read the fleet's %s: %w", name, err)
 		}
-		if err := root.WriteFile(filepath.Join(fleetDir, name), text, 0o640); err != nil {
+		if err := root.WriteFile(path.Join(home, name), text, 0o640); err != nil {
 			return fmt.Errorf("copy the fleet's %s: %w", name, err)
 		}
 	}
-	if err := f.define(root.FS()); err != nil {
-		return err
-	}
-	f.head = folderHead{Format: folderFormat, Fleet: f.def.Name, Sim: create.sim}
-	text, err := json.MarshalIndent(f.head, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", headFile, err)
-	}
-	if err := root.WriteFile(headFile+".new", append(text, '\n'), 0o640); err != nil {
-		return fmt.Errorf("write %s: %w", headFile, err)
-	}
-	if err := root.Rename(headFile+".new", headFile); err != nil {
-		return fmt.Errorf("write %s: %w", headFile, err)
-	}
-	return nil
-}
-
-// define loads the fleet and its view from the folder's own copy.
-func (f *folder) define(files fs.FS) error {
-	def, err := fleet.Load(files, fleetDir)
-	if err != nil {
-		return err
-	}
-	view, err := feature.LoadView(files, fleetDir, def)
-	if err != nil {
-		return err
-	}
-	f.def, f.view = def, view
-	return nil
+	f.head.Fleets = append(f.head.Fleets, of)
+	return f.save()
 }
 
 // path returns where something stands in the folder.
-func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
+func (f *folder) path(names ...string) string {
+	return filepath.Join(append([]string{f.dir}, names...)...)
+}
 
 // Close lets another process have the folder.
 func (f *folder) Close() error { return f.lock.Close() }
@@ -164,11 +221,24 @@ func lockFolder(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("open data folder %s: %w", dir, err)
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(
-			fmt.Errorf("open data folder %s: another drumbeat works in it; stop that one first: %w", dir, drumbeat.ErrConflict),
-			file.Close())
+		return nil, errors.Join(fmt.Errorf("open data folder %s: %w", dir, errBusy), file.Close())
 	}
 	return file, nil
+}
+
+// fleetNamed returns the fleet that --fleet means: a name, or a fleet folder.
+func fleetNamed(fleetOrFolder string) (drumbeat.FleetName, error) {
+	if fleetOrFolder == "" {
+		return "", nil
+	}
+	if _, err := os.Stat(filepath.Join(fleetOrFolder, fleet.FileName)); err != nil {
+		return drumbeat.FleetName(filepath.Base(fleetOrFolder)), nil //nolint:nilerr // no folder: a name
+	}
+	def, err := fleet.Load(os.DirFS(fleetOrFolder), ".")
+	if err != nil {
+		return "", err
+	}
+	return def.Name, nil
 }
 
 // fleetFiles returns a fleet folder's files: a folder on disk, or else a ready
@@ -194,3 +264,6 @@ func fleetFiles(path string) (fs.FS, error) {
 	return nil, fmt.Errorf("open fleet %q: no such folder, and no ready fleet of that name; ready are %q: %w",
 		path, names, drumbeat.ErrNotFound)
 }
+
+// folderPath returns where something stands in a data folder that is not open.
+func folderPath(dir, name string) string { return filepath.Join(dir, name) }

@@ -68,11 +68,11 @@ func (c *importCommand) Run(ctx context.Context, p *process) error {
 		return fmt.Errorf("import fleet %s: its fleet.yaml has no import:, which says which file holds what: %w",
 			view.Fleet.Name, drumbeat.ErrInvalid)
 	}
-	s, err := openSite(ctx, c.Data, &newFolder{files: definition}, p)
+	s, err := openSite(ctx, c.Data, true, p)
 	if err != nil {
 		return err
 	}
-	result, err := c.run(ctx, s, p)
+	result, err := c.run(ctx, s, definition, p)
 	if err == nil {
 		result.OK, result.Seconds = true, time.Since(began).Seconds()
 		err = c.print(p, result)
@@ -80,15 +80,19 @@ func (c *importCommand) Run(ctx context.Context, p *process) error {
 	return errors.Join(err, s.Close())
 }
 
-func (c *importCommand) run(ctx context.Context, s *site, p *process) (*imported, error) {
-	if err := s.agrees(c.Fleet); err != nil {
+func (c *importCommand) run(ctx context.Context, s *site, definition fs.FS, p *process) (*imported, error) {
+	into, err := s.addFleet(ctx, definition, nil)
+	if err != nil {
 		return nil, err
 	}
-	d := newDaemon(s)
+	if err := into.agrees(c.Fleet); err != nil {
+		return nil, err
+	}
+	d := newDaemon(into)
 	if err := d.openData(ctx); err != nil {
 		return nil, err
 	}
-	r := &imported{Fleet: string(s.def.Name), Hash: s.view.Hash}
+	r := &imported{Fleet: string(d.def.Name), Hash: d.view.Hash}
 	if err := c.produce(ctx, d, p, r); err != nil {
 		return nil, err
 	}

@@ -3,34 +3,50 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"text/tabwriter"
+
+	"drumbeat"
+	"drumbeat/access"
+	"drumbeat/lake"
 )
 
 // lakeCommand counts what the lake holds.
 type lakeCommand struct {
-	Data string `required:"" help:"Data folder." type:"path"`
-	JSON bool   `name:"json" help:"Print one JSON document."`
+	Data  string             `required:"" help:"Data folder." type:"path"`
+	Fleet drumbeat.FleetName `help:"Which fleet, where the folder holds several."`
+	JSON  bool               `name:"json" help:"Print one JSON document."`
+}
+
+func countLake() *operation[ofFleet, output[lake.Counts]] {
+	return &operation[ofFleet, output[lake.Counts]]{
+		method: http.MethodGet, path: "/v1/lake", id: "count-lake", least: access.Viewer,
+		summary: "What the lake holds, table by table, fate by fate",
+		run: func(ctx context.Context, h *host, _ access.Person, in *ofFleet) (*output[lake.Counts], error) {
+			d, err := h.depot(in.Fleet)
+			if err != nil {
+				return nil, err
+			}
+			return answer(d.lake.Counts(ctx))
+		},
+	}
 }
 
 // Run prints rows by table, items set aside by fate, dead letters by reason.
 func (c *lakeCommand) Run(ctx context.Context, p *process) error {
-	s, err := openSite(ctx, c.Data, nil, p)
+	out, err := call(ctx, p, c.Data, countLake(), &ofFleet{c.Fleet})
 	if err != nil {
 		return err
 	}
-	counts, err := s.lake.Counts(ctx)
-	if err != nil {
-		return errors.Join(err, s.Close())
-	}
+	counts := &out.Body
 	if c.JSON {
-		return errors.Join(printJSON(p.stdout, counts), s.Close())
+		return printJSON(p.stdout, counts)
 	}
-	err = printTable(p.stdout, []string{"what", "which", "count"}, func(row func(...any)) {
+	return printTable(p.stdout, []string{"what", "which", "count"}, func(row func(...any)) {
 		for _, part := range []struct {
 			title  string
 			counts map[string]int64
@@ -47,7 +63,6 @@ func (c *lakeCommand) Run(ctx context.Context, p *process) error {
 			}
 		}
 	})
-	return errors.Join(err, s.Close())
 }
 
 // printJSON writes a value as one indented document.

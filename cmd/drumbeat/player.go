@@ -16,7 +16,7 @@ import (
 // batches, few enough to be in memory twice.
 const playBatch = 8192
 
-// player plays a simulator into a running daemon's topic.
+// player plays a simulator into the topic of a running fleet.
 type player struct {
 	daemon *daemon
 	sim    *sim.Sim
@@ -27,11 +27,11 @@ type player struct {
 	arena   []byte
 }
 
-// startPlayer sets the daemon's loops going.
-func startPlayer(ctx context.Context, d *daemon, s *sim.Sim) *player {
+// startPlayer sets the host's loops going, and plays into one of its fleets.
+func startPlayer(ctx context.Context, h *host, d *daemon, s *sim.Sim) *player {
 	running, cancel := context.WithCancel(ctx)
 	p := &player{daemon: d, sim: s, cancel: cancel, done: make(chan error, 1)}
-	go func() { p.done <- d.run(running) }()
+	go func() { p.done <- h.run(running) }()
 	return p
 }
 

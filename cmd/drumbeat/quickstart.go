@@ -63,7 +63,8 @@ type quickstart struct {
 	*process
 	cmd     *quickstartCommand
 	started time.Time
-	daemon  *daemon
+	host    *host
+	daemon  *daemon // of the laundry
 	sim     *sim.Sim
 	player  *player
 	report  quickstartReport
@@ -80,21 +81,43 @@ func (c *quickstartCommand) Run(ctx context.Context, p *process) error {
 		return fmt.Errorf("open the laundry fleet: %w", err)
 	}
 	q := &quickstart{process: p, cmd: c, started: time.Now()}
-	site, err := openSite(ctx, c.Dir, &newFolder{
-		files: files,
-		sim:   &simHead{Seed: c.Seed, Machines: c.Machines, Start: c.Start, Days: c.Days},
-	}, p)
+	site, err := openSite(ctx, c.Dir, true, p)
 	if err != nil {
 		return err
 	}
-	if site.head.Sim == nil {
-		return errors.Join(fmt.Errorf("data folder %s holds a real fleet; choose another with --dir: %w", c.Dir, drumbeat.ErrConflict),
-			site.Close())
+	return errors.Join(q.start(ctx, site, files), site.Close())
+}
+
+// start makes the laundry's part of the folder, unless it is there, and plays.
+func (q *quickstart) start(ctx context.Context, s *site, files fs.FS) error {
+	c := q.cmd
+	laundry, err := s.addFleet(ctx, files, &simHead{Seed: c.Seed, Machines: c.Machines, Start: c.Start, Days: c.Days})
+	if err != nil {
+		return err
 	}
-	q.daemon = newDaemon(site)
-	q.until = site.head.Sim.Start.Add(time.Duration(site.head.Sim.Days) * 24 * time.Hour)
-	err = q.play(ctx)
-	return errors.Join(err, site.Close())
+	head := laundry.sim()
+	if head == nil {
+		return fmt.Errorf("data folder %s holds a real fleet %s; choose another with --dir: %w", c.Dir, laundry.def.Name, drumbeat.ErrConflict)
+	}
+	q.host = newHost(s)
+	if q.daemon, err = q.host.daemon(laundry.def.Name); err != nil {
+		return err
+	}
+	q.until = head.Start.Add(time.Duration(head.Days) * 24 * time.Hour)
+	return q.play(ctx)
+}
+
+// openOthers opens the fleets that were imported beside the laundry.
+func (q *quickstart) openOthers(ctx context.Context) error {
+	for _, d := range q.host.daemons {
+		if d == q.daemon {
+			continue
+		}
+		if err := d.open(ctx); err != nil {
+			return fmt.Errorf("start fleet %s: %w", d.def.Name, err)
+		}
+	}
+	return nil
 }
 
 func (c *quickstartCommand) check() error {

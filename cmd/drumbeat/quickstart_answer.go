@@ -288,13 +288,13 @@ type visitor struct {
 }
 
 // visit signs in with a one-time link, as a browser does.
-func (d *daemon) visit(ctx context.Context, of access.Person) (*visitor, error) {
+func (h *host) visit(ctx context.Context, of access.Person) (*visitor, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, fmt.Errorf("make a cookie jar: %w", err)
 	}
-	v := &visitor{client: &http.Client{Jar: jar, Timeout: 10 * time.Second}, address: "http://" + d.listener.Addr().String()}
-	code, err := d.access.NewLink(ctx, localUser, of, time.Minute)
+	v := &visitor{client: &http.Client{Jar: jar, Timeout: 10 * time.Second}, address: "http://" + h.listener.Addr().String()}
+	code, err := h.access.NewLink(ctx, localUser, of, time.Minute)
 	if err != nil {
 		return nil, err
 	}
@@ -329,7 +329,7 @@ func (v *visitor) post(ctx context.Context, path string, form url.Values) (int, 
 
 // answerByPage sends the page's own form.
 func (q *quickstart) answerByPage(ctx context.Context, id string) (int, error) {
-	v, err := q.daemon.visit(ctx, access.Person{Name: "technician", Role: access.Technician})
+	v, err := q.host.visit(ctx, access.Person{Name: "technician", Role: access.Technician})
 	if err != nil {
 		return 0, err
 	}

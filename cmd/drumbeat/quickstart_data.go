@@ -34,7 +34,7 @@ type produceEvidence struct {
 // produce plays the history into the topic. Ingest runs beside it.
 func (q *quickstart) produce(ctx context.Context) (any, []string, error) {
 	d := q.daemon
-	head := d.head.Sim
+	head := d.sim()
 	q.say("playing %d days of %d machines into the embedded broker at %s", head.Days, head.Machines, d.broker.Addr())
 	if err := d.openData(ctx); err != nil {
 		return nil, nil, err
@@ -72,10 +72,10 @@ func (q *quickstart) produce(ctx context.Context) (any, []string, error) {
 
 // playHistory plays day by day, so that progress can be shown.
 func (q *quickstart) playHistory(ctx context.Context, p *player) error {
-	bar := q.newProgress("produce", "days", int64(q.daemon.head.Sim.Days))
+	bar := q.newProgress("produce", "days", int64(q.daemon.sim().Days))
 	defer bar.Done()
-	for day := 1; day <= q.daemon.head.Sim.Days; day++ {
-		if err := p.playTo(ctx, q.daemon.head.Sim.Start.Add(time.Duration(day)*24*time.Hour)); err != nil {
+	for day := 1; day <= q.daemon.sim().Days; day++ {
+		if err := p.playTo(ctx, q.daemon.sim().Start.Add(time.Duration(day)*24*time.Hour)); err != nil {
 			return err
 		}
 		bar.Set(int64(day))
@@ -125,7 +125,7 @@ func reachedAll(next, ends map[int32]int64) bool {
 }
 
 func (q *quickstart) simulate(past *sim.Past) error {
-	head := q.daemon.head.Sim
+	head := q.daemon.sim()
 	made, err := sim.New(sim.Config{
 		Fleet: q.daemon.def, Topic: q.daemon.telemetry.Name, Seed: head.Seed, Machines: head.Machines, Start: head.Start, Past: past,
 	})

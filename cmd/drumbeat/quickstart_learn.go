@@ -81,14 +81,17 @@ const queries = 2000
 // serve opens the page and the API, and asks for predictions over HTTP.
 func (q *quickstart) serve(ctx context.Context) (any, []string, error) {
 	d := q.daemon
-	if err := d.loadChampion(ctx); err != nil {
+	if err := d.loadModels(ctx); err != nil {
 		return nil, nil, err
 	}
-	if err := d.openServing(ctx, q.cmd.Listen); err != nil {
+	if err := q.openOthers(ctx); err != nil {
 		return nil, nil, err
 	}
-	q.player = startPlayer(ctx, d, q.sim)
-	address := d.listener.Addr().String()
+	if err := q.host.openServing(ctx, q.cmd.Listen); err != nil {
+		return nil, nil, err
+	}
+	q.player = startPlayer(ctx, q.host, d, q.sim)
+	address := q.host.listener.Addr().String()
 	token, err := d.newToken(ctx, access.Viewer)
 	if err != nil {
 		return nil, nil, err

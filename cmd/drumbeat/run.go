@@ -20,66 +20,59 @@ type runCommand struct {
 
 // Run opens everything and runs until it is interrupted.
 func (c *runCommand) Run(ctx context.Context, p *process) error {
-	s, err := openSite(ctx, c.Data, nil, p)
+	s, err := openSite(ctx, c.Data, false, p)
 	if err != nil {
 		return err
 	}
-	d := newDaemon(s)
-	err = d.openAll(ctx, c.Listen)
+	h := newHost(s)
+	err = h.open(ctx, c.Listen)
 	if err == nil {
-		err = d.announce(ctx, p)
+		err = h.announce(ctx, p)
 	}
 	if err == nil {
-		err = d.run(ctx)
+		err = h.run(ctx)
 	}
 	return errors.Join(err, s.Close())
 }
 
-// openAll opens everything that a running site needs.
-func (d *daemon) openAll(ctx context.Context, address string) error {
+// open opens everything that the running fleet needs.
+func (d *daemon) open(ctx context.Context) error {
 	if err := d.openData(ctx); err != nil {
 		return err
 	}
 	if err := d.openStream(ctx); err != nil {
 		return err
 	}
-	known, err := d.hasChampion(ctx)
-	if err != nil {
-		return err
-	}
-	if known {
-		if err := d.loadChampion(ctx); err != nil {
-			return err
-		}
-	}
-	return d.openServing(ctx, address)
+	return d.loadModels(ctx)
 }
 
 // announce tells where the page and the broker are.
-func (d *daemon) announce(ctx context.Context, p *process) error {
-	link, err := d.signInLink(ctx, d.listener.Addr().String(), linkLife)
+func (h *host) announce(ctx context.Context, p *process) error {
+	link, err := h.signInLink(ctx, h.listener.Addr().String(), linkLife)
 	if err != nil {
 		return err
 	}
-	p.say("page     http://%s", d.listener.Addr())
+	p.say("page     http://%s", h.listener.Addr())
 	p.say("sign in  %s  (works once, for an hour)", link)
-	p.say("kafka    %s, topic %s", d.broker.Addr(), d.telemetry.Name)
-	if d.scorer.Champion() == nil {
-		p.say("%s: `drumbeat train --data %s --promote-first` makes the first", serve.ErrNoModel, d.dir)
+	for _, d := range h.daemons {
+		p.say("kafka    %s, topic %s", h.broker.Addr(), d.telemetry.Name)
+		if d.scorer.Champion() == nil {
+			p.say("%s: %s: `drumbeat train --data %s --fleet %s --promote-first` makes the first",
+				d.def.Name, serve.ErrNoModel, h.dir, d.def.Name)
+		}
 	}
 	return nil
 }
 
 // goOn plays on with a folder that was taken through the steps before.
 func (q *quickstart) goOn(ctx context.Context) error {
-	d := q.daemon
-	if err := d.openAll(ctx, q.cmd.Listen); err != nil {
+	if err := q.host.open(ctx, q.cmd.Listen); err != nil {
 		return err
 	}
-	if err := d.announce(ctx, q.process); err != nil {
+	if err := q.host.announce(ctx, q.process); err != nil {
 		return err
 	}
-	q.player = startPlayer(ctx, d, nil)
+	q.player = startPlayer(ctx, q.host, q.daemon, nil)
 	q.say("going on after %.1f s; the simulator catches up with what the topic holds", time.Since(q.started).Seconds())
 	past, _, err := q.past(ctx)
 	if err == nil {
@@ -97,7 +90,7 @@ func (q *quickstart) goOn(ctx context.Context) error {
 
 // live shows the page and plays on after the steps.
 func (q *quickstart) live(ctx context.Context) error {
-	if err := q.daemon.announce(ctx, q.process); err != nil {
+	if err := q.host.announce(ctx, q.process); err != nil {
 		return errors.Join(err, q.player.stop())
 	}
 	return q.follow(ctx)

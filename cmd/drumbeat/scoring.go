@@ -29,6 +29,16 @@ const (
 	aliasEvery = 500 * time.Millisecond
 )
 
+// loadModels puts in service what the aliases name; nothing, if there is no
+// champion yet.
+func (d *daemon) loadModels(ctx context.Context) error {
+	known, err := d.hasChampion(ctx)
+	if err != nil || !known {
+		return err
+	}
+	return d.loadChampion(ctx)
+}
+
 // hasChampion says whether a model was made champion.
 func (d *daemon) hasChampion(ctx context.Context) (bool, error) {
 	_, _, err := registry.Champion(ctx, d.registry, d.def.Name)
@@ -48,7 +58,7 @@ func (d *daemon) openStream(ctx context.Context) error {
 		committed = nil
 	}
 	// An id of its own at every start: see embedded.Broker.
-	d.txn, err = topic.NewTxnWriter(ctx, d.kafka, "drumbeat-stream-"+d.broker.Incarnation())
+	d.txn, err = topic.NewTxnWriter(ctx, d.kafka, "drumbeat-stream-"+string(d.def.Name)+"-"+d.broker.Incarnation())
 	if err != nil {
 		return err
 	}
@@ -127,8 +137,8 @@ func (d *daemon) learnUsual(ctx context.Context) (*serve.Usual, error) {
 	return usual, nil
 }
 
-// followChampion swaps models when the alias moves, until ctx ends.
-func (d *daemon) followChampion(ctx context.Context) error {
+// followAliases swaps models when the alias moves, until ctx ends.
+func (d *daemon) followAliases(ctx context.Context) error {
 	alias, err := d.registry.Alias(ctx, d.def.Name, drumbeat.RoleChampion)
 	if err != nil && !errors.Is(err, drumbeat.ErrNotFound) {
 		return err

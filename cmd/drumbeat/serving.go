@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -25,32 +27,50 @@ import (
 // wallNow is the wall clock (T6).
 func wallNow() time.Time { return time.Now() }
 
-// openServing makes the page and the API.
-func (d *daemon) openServing(ctx context.Context, address string) error {
+// openServing makes the page and the API, and tells commands where they are.
+func (h *host) openServing(ctx context.Context, address string) error {
+	d := h.daemons[0]
 	if err := d.learnMachines(ctx); err != nil {
 		return err
 	}
-	site := serve.Site{
+	served := d.servedSite()
+	board := serve.NewBoard(&served, wallNow)
+	h.api = serve.New(served, board, serve.Options{
+		Version: version, Log: h.log, Now: wallNow, Registry: prometheus.NewRegistry(), Access: h.access,
+	})
+	page, err := web.New(d.pageSource(board), web.Options{Log: h.log, Access: h.access, Now: wallNow})
+	if err != nil {
+		return err
+	}
+	router := h.access.NewRouter()
+	h.api.Mount(router)
+	page.Mount(router)
+	h.server = serve.Server(router, h.log)
+	h.server.RegisterOnShutdown(page.Stop) // streams of events end, nothing waits for them
+	if err := h.listen(ctx, address); err != nil {
+		return err
+	}
+	return h.tell(ctx, h.localAddress())
+}
+
+// localAddress is where this machine's own commands reach the listener.
+func (h *host) localAddress() string {
+	address, known := h.listener.Addr().(*net.TCPAddr)
+	if !known || !address.IP.IsUnspecified() {
+		return h.listener.Addr().String()
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(address.Port))
+}
+
+// servedSite is the fleet as the API serves it.
+func (d *daemon) servedSite() serve.Site {
+	return serve.Site{
 		Fleet: d.def, View: d.view, Online: d.online, Clock: d.stream.Clock(), Scorer: d.scorer,
 		Machines:   func() []serve.Known { return *d.machines.Load() },
 		Conditions: d.conditions, Record: d.record, Publish: d.publish,
 		Alerts: d.listAlerts, Alert: d.alerts.Alert, Answer: d.answer,
 		Manifest: d.manifest, Ready: d.ready,
 	}
-	board := serve.NewBoard(&site, wallNow)
-	d.api = serve.New(site, board, serve.Options{
-		Version: version, Log: d.log, Now: wallNow, Registry: prometheus.NewRegistry(), Access: d.access,
-	})
-	page, err := web.New(d.pageSource(board), web.Options{Log: d.log, Access: d.access, Now: wallNow})
-	if err != nil {
-		return err
-	}
-	router := d.access.NewRouter()
-	d.api.Mount(router)
-	page.Mount(router)
-	d.server = serve.Server(router, d.log)
-	d.server.RegisterOnShutdown(page.Stop) // streams of events end, nothing waits for them
-	return d.listen(ctx, address)
 }
 
 // learnMachines reads the machines and their newest static attributes.

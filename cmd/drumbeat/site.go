@@ -5,15 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"drumbeat"
 	"drumbeat/access"
-	"drumbeat/alert"
-	"drumbeat/feature/sqlite"
-	"drumbeat/lake"
 	objects "drumbeat/objstore/fs"
 	"drumbeat/registry/local"
 	"drumbeat/topic"
@@ -25,27 +24,26 @@ import (
 // side, few enough that small batches stay whole.
 const partitions = 4
 
-// site is a data folder with every part of it open.
+// site is a data folder with every part open that its fleets share, and the
+// fleets themselves.
 type site struct {
 	*folder
 	log *slog.Logger
 
-	objects     *objects.Store
-	lake        *lake.Lake
-	broker      *embedded.Broker
-	kafka       topic.Config
-	telemetry   topic.Topic // readings and log entries
-	predictions topic.Topic
-	online      *sqlite.Store
-	registry    *local.Registry
-	alerts      *alert.Store
-	access      *access.Access
+	objects  *objects.Store
+	broker   *embedded.Broker
+	kafka    topic.Config
+	epochs   *topic.Epochs
+	registry *local.Registry
+	access   *access.Access
+	depots   []*depot // one a fleet, in the order in which they were added
 
 	closers []func() error
 }
 
-// openSite opens every part of a data folder.
-func openSite(ctx context.Context, dir string, create *newFolder, p *process) (*site, error) {
+// openSite opens a data folder with every fleet in it. With create, a folder
+// that does not exist is made, without fleets.
+func openSite(ctx context.Context, dir string, create bool, p *process) (*site, error) {
 	f, err := openFolder(dir, create)
 	if err != nil {
 		return nil, err
@@ -59,7 +57,7 @@ func openSite(ctx context.Context, dir string, create *newFolder, p *process) (*
 
 func (s *site) open(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{
-		s.openLake, s.openBroker, s.openOnline, s.openRegistry, s.openAlerts, s.openAccess,
+		s.openObjects, s.openBroker, s.openRegistry, s.openAccess, s.openDepots,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -68,17 +66,13 @@ func (s *site) open(ctx context.Context) error {
 	return nil
 }
 
-func (s *site) openLake(ctx context.Context) error {
+func (s *site) openObjects(context.Context) error {
 	store, err := objects.Open(s.path(objectDir))
 	if err != nil {
 		return fmt.Errorf("open the lake's folder: %w", err)
 	}
 	s.objects = store
 	s.closers = append(s.closers, store.Close)
-	s.lake, err = lake.Open(ctx, store, s.def, s.log)
-	if err != nil {
-		return fmt.Errorf("open the lake: %w", err)
-	}
 	return nil
 }
 
@@ -89,29 +83,8 @@ func (s *site) openBroker(ctx context.Context) error {
 	}
 	s.broker, s.kafka = broker, broker.Config()
 	s.closers = append(s.closers, broker.Close)
-	epochs, err := topic.OpenEpochs(s.path("epochs.json"))
-	if err != nil {
-		return err
-	}
-	name := string(s.def.Name)
-	// Simulation and import create their own times (T1).
-	s.telemetry, err = topic.Ensure(ctx, s.kafka, topic.Spec{Name: name, Partitions: partitions, CreateTime: true}, epochs)
-	if err != nil {
-		return err
-	}
-	spec := topic.Spec{Name: name + ".predictions", Partitions: partitions, CreateTime: true}
-	s.predictions, err = topic.Ensure(ctx, s.kafka, spec, epochs)
+	s.epochs, err = topic.OpenEpochs(s.path("epochs.json"))
 	return err
-}
-
-func (s *site) openOnline(ctx context.Context) error {
-	store, err := sqlite.Open(ctx, s.path("online.sqlite"))
-	if err != nil {
-		return fmt.Errorf("open the online store: %w", err)
-	}
-	s.online = store
-	s.closers = append(s.closers, store.Close)
-	return nil
 }
 
 func (s *site) openRegistry(ctx context.Context) error {
@@ -121,16 +94,6 @@ func (s *site) openRegistry(ctx context.Context) error {
 	}
 	s.registry = registry
 	s.closers = append(s.closers, registry.Close)
-	return nil
-}
-
-func (s *site) openAlerts(ctx context.Context) error {
-	alerts, err := alert.Open(ctx, s.path("alerts.sqlite"), s.def, s.log)
-	if err != nil {
-		return fmt.Errorf("open the alert store: %w", err)
-	}
-	s.alerts = alerts
-	s.closers = append(s.closers, alerts.Close)
 	return nil
 }
 
@@ -144,6 +107,56 @@ func (s *site) openAccess(ctx context.Context) error {
 	return nil
 }
 
+func (s *site) openDepots(ctx context.Context) error {
+	for _, head := range s.head.Fleets {
+		if _, err := s.openDepot(ctx, head.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addFleet makes a fleet's part of the folder, unless it is there, and opens
+// it.
+func (s *site) addFleet(ctx context.Context, files fs.FS, sim *simHead) (*depot, error) {
+	view, err := loadView(files)
+	if err != nil {
+		return nil, err
+	}
+	name := view.Fleet.Name
+	for _, d := range s.depots {
+		if d.def.Name == name {
+			return d, nil
+		}
+	}
+	if err := s.add(fleetHead{Name: name, Sim: sim}, files); err != nil {
+		return nil, err
+	}
+	return s.openDepot(ctx, name)
+}
+
+// depot returns the named fleet of the site; no name is the only fleet.
+func (s *site) depot(name drumbeat.FleetName) (*depot, error) {
+	if name == "" && len(s.depots) == 1 {
+		return s.depots[0], nil
+	}
+	names := make([]string, len(s.depots))
+	for i, d := range s.depots {
+		if d.def.Name == name {
+			return d, nil
+		}
+		names[i] = string(d.def.Name)
+	}
+	switch {
+	case len(names) == 0:
+		return nil, fmt.Errorf("data folder %s holds no fleet yet; `drumbeat import` brings one: %w", s.dir, drumbeat.ErrNotFound)
+	case name == "":
+		return nil, fmt.Errorf("data folder %s holds the fleets %s: say which with --fleet: %w",
+			s.dir, strings.Join(names, ", "), drumbeat.ErrInvalid)
+	}
+	return nil, fmt.Errorf("data folder %s holds no fleet %q, only %s: %w", s.dir, name, strings.Join(names, ", "), drumbeat.ErrNotFound)
+}
+
 // Close closes every part, the last opened first.
 func (s *site) Close() error {
 	var faults []error
@@ -152,16 +165,6 @@ func (s *site) Close() error {
 	}
 	s.closers = nil
 	return errors.Join(faults...)
-}
-
-// reader opens a reader of a topic; partitions without an offset start at
-// their beginning.
-func (s *site) reader(of topic.Topic) func(context.Context, map[int32]int64) (topic.Reader, error) {
-	return func(ctx context.Context, from map[int32]int64) (topic.Reader, error) {
-		offsets := of.Start()
-		maps.Copy(offsets, from)
-		return topic.NewReader(ctx, s.kafka, topic.From{Topic: of, Offsets: offsets})
-	}
 }
 
 // localUser is who acts when a person uses the command line: whoever may read

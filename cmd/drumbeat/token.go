@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
-	"drumbeat"
 	"drumbeat/access"
 )
 
@@ -19,30 +18,51 @@ type tokenCommand struct {
 	Link bool          `help:"Make a one-time sign-in code for the page instead, good for --life, at most a day."`
 }
 
+// tokenAsked says whose token or link is wanted.
+type tokenAsked struct {
+	Body struct {
+		Name        string `json:"name" minLength:"1" maxLength:"200"`
+		Role        string `json:"role" enum:"viewer,technician,engineer"`
+		LifeSeconds int64  `json:"life_seconds" minimum:"1"`
+		Link        bool   `json:"link,omitempty" doc:"A one-time sign-in code for the page instead"`
+	}
+}
+
+// secret is a token or a code, shown this once.
+type secret struct {
+	Secret string `json:"secret"`
+}
+
+func makeToken() *operation[tokenAsked, output[secret]] {
+	return &operation[tokenAsked, output[secret]]{
+		method: http.MethodPost, path: "/v1/tokens", id: "make-token", least: access.Engineer,
+		summary: "Make a bearer token, or a one-time sign-in code for the page",
+		run: func(ctx context.Context, h *host, who access.Person, in *tokenAsked) (*output[secret], error) {
+			role, err := access.ParseRole(in.Body.Role)
+			if err != nil {
+				return nil, err
+			}
+			of := access.Person{Name: in.Body.Name, Role: role}
+			life := time.Duration(min(in.Body.LifeSeconds, int64(access.MaxTokenLife/time.Second))) * time.Second
+			if in.Body.Link {
+				code, err := h.access.NewLink(ctx, who, of, min(life, access.MaxLinkLife))
+				return answer(secret{code}, err)
+			}
+			_, made, err := h.access.NewToken(ctx, who, of, life)
+			return answer(secret{made}, err)
+		},
+	}
+}
+
 // Run prints the secret, which is shown this once.
 func (c *tokenCommand) Run(ctx context.Context, p *process) error {
-	s, err := openSite(ctx, c.Data, nil, p)
+	asked := &tokenAsked{}
+	asked.Body.Name, asked.Body.Role, asked.Body.Link = c.Name, c.Role, c.Link
+	asked.Body.LifeSeconds = int64(c.Life / time.Second)
+	out, err := call(ctx, p, c.Data, makeToken(), asked)
 	if err != nil {
 		return err
 	}
-	secret, err := c.make(ctx, s)
-	if err == nil {
-		_, err = fmt.Fprintln(p.stdout, secret)
-	}
-	return errors.Join(err, s.Close())
-}
-
-func (c *tokenCommand) make(ctx context.Context, s *site) (string, error) {
-	role, known := map[string]access.Role{
-		"viewer": access.Viewer, "technician": access.Technician, "engineer": access.Engineer,
-	}[c.Role]
-	if !known {
-		return "", fmt.Errorf("--role %q: want viewer, technician or engineer: %w", c.Role, drumbeat.ErrInvalid)
-	}
-	of := access.Person{Name: c.Name, Role: role}
-	if c.Link {
-		return s.access.NewLink(ctx, localUser, of, min(c.Life, access.MaxLinkLife))
-	}
-	_, secret, err := s.access.NewToken(ctx, localUser, of, c.Life)
-	return secret, err
+	_, err = fmt.Fprintln(p.stdout, out.Body.Secret)
+	return err
 }

@@ -38,14 +38,22 @@ type trained struct {
 
 // Run trains, prints the report and registers the version.
 func (c *trainCommand) Run(ctx context.Context, p *process) error {
-	s, err := openSite(ctx, c.Data, nil, p)
+	s, err := openSite(ctx, c.Data, false, p)
 	if err != nil {
 		return err
 	}
 	return errors.Join(c.run(ctx, s, p), s.Close())
 }
 
-func (c *trainCommand) run(ctx context.Context, s *site, p *process) error {
+func (c *trainCommand) run(ctx context.Context, site *site, p *process) error {
+	name, err := fleetNamed(c.Fleet)
+	if err != nil {
+		return err
+	}
+	s, err := site.depot(name)
+	if err != nil {
+		return err
+	}
 	if err := s.agrees(c.Fleet); err != nil {
 		return err
 	}
@@ -68,7 +76,7 @@ func (c *trainCommand) run(ctx context.Context, s *site, p *process) error {
 }
 
 // train fits, measures and registers a model on what the lake holds.
-func (s *site) train(ctx context.Context, p *process, horizon time.Duration, promote bool) (*trained, error) {
+func (s *depot) train(ctx context.Context, p *process, horizon time.Duration, promote bool) (*trained, error) {
 	began := time.Now()
 	library, err := findXGBoost()
 	if err != nil {
@@ -110,7 +118,7 @@ func (s *site) train(ctx context.Context, p *process, horizon time.Duration, pro
 }
 
 // truth is what the lake knows of failures now.
-func (s *site) truth(ctx context.Context, horizon time.Duration) (*label.Truth, error) {
+func (s *depot) truth(ctx context.Context, horizon time.Duration) (*label.Truth, error) {
 	entries, err := s.lake.Entries(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the logs: %w", err)
@@ -131,7 +139,7 @@ func (s *site) truth(ctx context.Context, horizon time.Duration) (*label.Truth, 
 }
 
 // findings reads the ground-truth table.
-func (s *site) findings(ctx context.Context) ([]drumbeat.Finding, error) {
+func (s *depot) findings(ctx context.Context) ([]drumbeat.Finding, error) {
 	var all []drumbeat.Finding
 	err := s.lake.ScanFindings(ctx, func(findings []drumbeat.Finding) error {
 		all = append(all, findings...)
@@ -145,7 +153,7 @@ func (s *site) findings(ctx context.Context) ([]drumbeat.Finding, error) {
 
 // fleetNow is the fleet's clock as of what silver holds (T6): drained, as
 // silver is, every partition counts with the others.
-func (s *site) fleetNow(ctx context.Context) (drumbeat.Time, error) {
+func (s *depot) fleetNow(ctx context.Context) (drumbeat.Time, error) {
 	spans, err := s.lake.Spans(ctx, nil)
 	if err != nil {
 		return drumbeat.NoTime, fmt.Errorf("read how far silver has come: %w", err)
@@ -160,7 +168,7 @@ func (s *site) fleetNow(ctx context.Context) (drumbeat.Time, error) {
 
 // dataset labels the rows that the next training would use, and writes down
 // which labels changed.
-func (s *site) dataset(ctx context.Context) (*train.Dataset, error) {
+func (s *depot) dataset(ctx context.Context) (*train.Dataset, error) {
 	gold, err := s.lake.Gold(ctx, s.view.Name, s.view.Hash, s.view.Names())
 	if err != nil {
 		return nil, fmt.Errorf("open gold: %w", err)
@@ -202,7 +210,7 @@ func findXGBoost() (*xgboost.Library, error) {
 
 // agrees refuses a fleet folder that says otherwise than the data folder's own
 // copy: the data was made by that.
-func (s *site) agrees(path string) error {
+func (s *depot) agrees(path string) error {
 	if path == "" {
 		return nil
 	}
