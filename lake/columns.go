@@ -131,6 +131,16 @@ func (c codec[T]) with(columns ...column[T]) codec[T] {
 	return c
 }
 
+// field returns the named column's field.
+func (c codec[T]) field(name string) delta.Field {
+	for i := range c.columns {
+		if c.columns[i].Name == name {
+			return c.columns[i].Field
+		}
+	}
+	return delta.Field{}
+}
+
 func (c codec[T]) names() []string {
 	out := make([]string, len(c.columns))
 	for i := range c.columns {
@@ -199,6 +209,13 @@ func truth[T any](name string, at func(*T) *bool) column[T] {
 		return 0
 	}
 	return whole(delta.Field{Name: name, Type: delta.Bool}, get, func(row *T, v int64) { *at(row) = v != 0 })
+}
+
+// nullable is a column that was added to its table later: what is older holds
+// nulls there, which read as zero.
+func nullable[T any](c column[T]) column[T] {
+	c.Nullable = true
+	return c
 }
 
 // few is a column of text of which there are few different ones.

@@ -3,7 +3,6 @@ package lake
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"drumbeat"
 	"drumbeat/delta"
@@ -163,14 +162,8 @@ func (g *Gold) Scan(ctx context.Context, opt GoldScan, fn func(*GoldChunk) error
 		wanted = g.features
 	}
 	columns := append(vectorCodec(nil).names(), wanted...)
-	if opt.Until <= 0 {
-		opt.Until = math.MaxInt64
-	}
 	asOf := g.codec.columns[goldAsOf].Field
-	skip := func(f *delta.File) bool {
-		least, most, ok := f.Range(asOf)
-		return ok && (most < int64(opt.From) || least >= int64(opt.Until))
-	}
+	skip := func(f *delta.File) bool { return outside(f, asOf, opt.From, opt.Until) }
 	chunk := &GoldChunk{Features: make([][]float64, len(wanted))}
 	var texts names
 	for batch, err := range snapshot.Scan(ctx, delta.ScanOptions{Columns: columns, Skip: skip}) {
@@ -221,7 +214,7 @@ func (c *GoldChunk) fill(batch *delta.Batch, opt GoldScan, texts *names) {
 func (c *GoldChunk) choose(batch *delta.Batch, opt GoldScan) []int {
 	rows := make([]int, 0, batch.N)
 	for i, at := range batch.Columns[goldAsOf].Ints {
-		if at >= int64(opt.From) && at < int64(opt.Until) || opt.From <= 0 && at < int64(opt.Until) {
+		if within(drumbeat.Time(at), opt.From, opt.Until) {
 			rows = append(rows, i)
 		}
 	}

@@ -21,7 +21,7 @@ func predictionCodec() codec[drumbeat.Prediction] {
 		free("reading_id", func(row *p) *string { return &row.ReadingID }),
 		instant("arrival_time", func(row *p) *drumbeat.Time { return &row.ArrivalTime }),
 		few("view_hash", func(row *p) *drumbeat.Hash { return &row.Hash }),
-		whole(delta.Field{Name: "model_version", Type: delta.Int64, Dictionary: true},
+		whole(delta.Field{Name: "model_version", Type: delta.Int64, Dictionary: true, Stats: true},
 			func(row *p) int64 { return int64(row.Model) },
 			func(row *p, v int64) { row.Model = drumbeat.ModelVersion(v) }),
 		few("role", func(row *p) *drumbeat.Role { return &row.Role }),
@@ -32,9 +32,10 @@ func predictionCodec() codec[drumbeat.Prediction] {
 		double("probability", func(row *p) *float64 { return &row.Probability }),
 		double("threshold", func(row *p) *float64 { return &row.Threshold }),
 		truth("alarm", func(row *p) *bool { return &row.Alarm }),
-		truth("running", func(row *p) *bool { return &row.Running }),
 		document("flags", func(row *p) *[]string { return &row.Flags }),
 		document("reasons", func(row *p) *[]drumbeat.Reason { return &row.Reasons }),
+		// Tables that are older than this column have nulls there: false.
+		nullable(truth("running", func(row *p) *bool { return &row.Running })),
 	)
 }
 
