@@ -43,7 +43,7 @@ type Lake struct {
 
 	bronze, deadLetters                             *table
 	readings, entries, machines, watermarks, asides *table
-	labels, predictions, findings                   *table
+	labels, predictions, findings, reports          *table
 	readingRows, entryRows, machineRows, markRows   codec[drumbeat.Item]
 	bronzeRows                                      codec[drumbeat.Item]
 
@@ -144,6 +144,7 @@ func (l *Lake) openTables(ctx context.Context) error {
 		{&l.labels, "labels", "label", labelCodec().schema()},
 		{&l.predictions, "predictions", "predict", predictionCodec().schema()},
 		{&l.findings, "findings", "find", findingCodec().schema()},
+		{&l.reports, "reports", "report", reportCodec().schema()},
 	} {
 		if *t.table, err = l.openTable(ctx, t.name, t.verb, t.schema); err != nil {
 			return err
