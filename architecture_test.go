@@ -17,18 +17,20 @@ const module = "drumbeat"
 // that parent may; cmd may import anything. Go itself refuses cycles.
 var arrows = map[string]string{
 	// Nouns.
-	"fleet":    "",
-	"fleets":   "",
-	"topic":    "",
-	"objstore": "",
-	"delta":    "objstore",
-	"lake":     "fleet delta objstore",
-	"feature":  "fleet fleet/strict",
-	"label":    "fleet",
-	"model":    "",
-	"registry": "objstore label",
-	"access":   "",
-	"sim":      "fleet topic",
+	"fleet":      "",
+	"fleets":     "",
+	"topic":      "",
+	"objstore":   "",
+	"sqlitefile": "",
+	"delta":      "objstore",
+	"lake":       "fleet delta objstore",
+	"feature":    "fleet fleet/strict sqlitefile",
+	"label":      "fleet",
+	"model":      "",
+	"registry":   "objstore label sqlitefile",
+	"access":     "sqlitefile",
+	"pipeline":   "sqlitefile",
+	"sim":        "fleet topic",
 
 	// Verbs, in the order that data meets them. None names another.
 	"ingest":      "topic fleet lake access",
@@ -36,7 +38,7 @@ var arrows = map[string]string{
 	"materialize": "topic lake feature label fleet",
 	"train":       "lake feature label fleet model registry",
 	"serve":       "feature fleet model registry access",
-	"alert":       "fleet label",
+	"alert":       "fleet label sqlitefile",
 	"web":         "access",
 }
 
@@ -49,7 +51,7 @@ var homes = map[string][]string{
 	"github.com/google/go-cmp":            {"objstore/objstoretest", "registry/registrytest", "feature/onlinetest", "topic/topictest"},
 	"github.com/klauspost/compress":       {"delta"},
 	"github.com/parquet-go/parquet-go":    {"delta"},
-	"github.com/pressly/goose":            {"feature/sqlite", "registry/local", "alert", "access"},
+	"github.com/pressly/goose":            {"sqlitefile"},
 	"github.com/prometheus/client_golang": {"serve", "cmd"},
 	"github.com/schollz/progressbar":      {"cmd"},
 	"github.com/twmb/franz-go":            {"topic"},
@@ -57,7 +59,7 @@ var homes = map[string][]string{
 	"golang.org/x/sync":                   {"lake", "delta", "refine", "materialize", "train", "cmd"},
 	"golang.org/x/sys":                    {"objstore/fs", "cmd"},
 	"golang.org/x/term":                   {"cmd"},
-	"modernc.org/sqlite":                  {"feature/sqlite", "registry/local", "alert", "access"},
+	"modernc.org/sqlite":                  {"sqlitefile"},
 }
 
 func TestImportsGoOneWay(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"drumbeat"
+	"drumbeat/sqlitefile"
 )
 
 // Options are what an Access takes from its caller.
@@ -60,7 +61,7 @@ type digest [sha256.Size]byte
 // Open opens the access database at path, making it if there is none. A file
 // written by a newer version is refused with drumbeat.ErrNewer.
 func Open(ctx context.Context, path string, opt Options) (*Access, error) {
-	db, err := openDatabase(ctx, path)
+	db, err := sqlitefile.Open(ctx, path, sqlitefile.Options{Migrations: migrations})
 	if err != nil {
 		return nil, fmt.Errorf("open access database %s: %w", path, err)
 	}

@@ -6,57 +6,11 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
 	"time"
-
-	"drumbeat"
-
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
-
-// openDatabase opens and migrates the SQLite file at path.
-func openDatabase(ctx context.Context, path string) (*sql.DB, error) {
-	// FULL: what the record says happened is on disk before anybody hears of it.
-	query := url.Values{"_pragma": {
-		"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)",
-	}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: path, RawQuery: query.Encode()}).String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	if err := migrate(ctx, db); err != nil {
-		return nil, closing(db, err)
-	}
-	return db, nil
-}
-
-func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("read format version: %w", err)
-	}
-	if current > target {
-		return fmt.Errorf("its format is version %d, this program knows %d: %w", current, target, drumbeat.ErrNewer)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
-}
 
 // closing closes db because of err, and returns both faults.
 func closing(db *sql.DB, err error) error { return errors.Join(err, db.Close()) }

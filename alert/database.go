@@ -6,14 +6,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"path/filepath"
 
 	"drumbeat"
-
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver named sqlite
+	"drumbeat/sqlitefile"
 )
 
 //go:embed migrations/*.sql
@@ -26,57 +21,13 @@ const readers = 4
 // open opens the database file twice: one connection that writes, and some
 // that only read.
 func open(ctx context.Context, path string) (write, read *sql.DB, err error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
+	if write, err = sqlitefile.Open(ctx, path, sqlitefile.Options{Migrations: migrations}); err != nil {
 		return nil, nil, err
 	}
-	pragmas := []string{"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(ON)"}
-	if write, err = connect(absolute, pragmas, 1); err != nil {
-		return nil, nil, err
-	}
-	if err := migrate(ctx, write); err != nil {
-		return nil, nil, errors.Join(err, write.Close())
-	}
-	if read, err = connect(absolute, append(pragmas, "query_only(ON)"), readers); err != nil {
+	if read, err = sqlitefile.Readers(path, readers); err != nil {
 		return nil, nil, errors.Join(err, write.Close())
 	}
 	return write, read, nil
-}
-
-func connect(path string, pragmas []string, connections int) (*sql.DB, error) {
-	query := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
-	name := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query.Encode()}
-	db, err := sql.Open("sqlite", name.String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	return db, nil
-}
-
-// migrate brings the database to this program's form, and refuses a newer one.
-func migrate(ctx context.Context, db *sql.DB) error {
-	folder, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, folder, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	have, want, err := provider.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("read format version: %w", err)
-	}
-	if have > want {
-		return fmt.Errorf("its format is version %d, this program reads %d: use a newer program: %w",
-			have, want, drumbeat.ErrNewer)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("bring format up to date: %w", err)
-	}
-	return nil
 }
 
 // claim notes whose alerts these are, or refuses a file of another fleet, and

@@ -2,8 +2,8 @@
 // it a cache in memory from which the records of working machines are read
 // without touching the file.
 //
-// A write is one transaction, on disk before Write returns: the file is in
-// WAL mode and synced at each commit. One process may have the file open.
+// A write is one transaction, on disk before Write returns. One process may
+// have the file open.
 package sqlite
 
 import (
@@ -12,16 +12,12 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
 	"sync"
 	"sync/atomic"
 
 	"drumbeat"
 	"drumbeat/feature"
-
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"drumbeat/sqlitefile"
 )
 
 //go:embed migrations/*.sql
@@ -65,55 +61,21 @@ func OpenCached(ctx context.Context, path string, cacheBytes int) (*Store, error
 }
 
 func open(ctx context.Context, path string, cacheBytes int) (*Store, error) {
-	write, err := database(path, "&_txlock=immediate")
+	write, err := sqlitefile.Open(ctx, path, sqlitefile.Options{
+		Migrations: migrations, OrElse: "remove the file and let it be rebuilt",
+	})
 	if err != nil {
 		return nil, err
 	}
-	write.SetMaxOpenConns(1)
-	if err := migrate(ctx, write); err != nil {
-		return nil, errors.Join(err, write.Close())
-	}
-	read, err := database(path, "&_pragma=query_only(1)")
+	read, err := sqlitefile.Readers(path, readers)
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
 	s := &Store{write: write, read: read, cache: newCache(cacheBytes), views: map[drumbeat.Hash]int64{}}
 	if err := s.loadViews(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
-}
-
-// database opens path without any of its characters meaning something in the
-// driver's URI.
-func database(path, options string) (*sql.DB, error) {
-	const pragmas = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
-	return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+pragmas+options)
-}
-
-func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fmt.Errorf("read its migrations: %w", err)
-	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("read its format version: %w", err)
-	}
-	if current > target {
-		return fmt.Errorf("its format is version %d, this program knows %d: use the newer program, "+
-			"or remove the file and let it be rebuilt: %w", current, target, drumbeat.ErrNewer)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate to format version %d: %w", target, err)
-	}
-	return nil
 }
 
 func (s *Store) loadViews(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,11 @@ import (
 	"drumbeat"
 	"drumbeat/objstore"
 	"drumbeat/registry"
+	"drumbeat/sqlitefile"
 )
+
+//go:embed migrations/*.sql
+var migrations embed.FS
 
 // Registry is a registry.Registry.
 type Registry struct {
@@ -30,11 +35,12 @@ type Registry struct {
 }
 
 // Open opens the registry in the SQLite file at path, creating it if there is
-// none, with files in blobs. now is the wall clock.
+// none, with files in blobs. now is the wall clock. One connection writes and
+// reads: a registry is asked a few times a minute.
 func Open(ctx context.Context, path string, blobs objstore.Store, now func() time.Time) (*Registry, error) {
-	db, err := open(ctx, path)
+	db, err := sqlitefile.Open(ctx, path, sqlitefile.Options{Migrations: migrations})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open registry %s: %w", path, err)
 	}
 	return &Registry{db: db, blobs: blobs, now: now}, nil
 }
