@@ -115,7 +115,7 @@ func (m *machine) tick(cfg *settings) {
 		m.senses.calibrate()
 	}
 	if h.on || h.last && (h.failure == drumbeat.NoTime || m.sense.chance(0.7)) {
-		s := m.measure(cfg.Seed, &h)
+		s := m.measure(cfg, &h)
 		m.link.carry(m, &s, h.at, cfg)
 	}
 	m.link.settle(m, h.at)
@@ -127,7 +127,7 @@ func (m *machine) haunt(cfg *settings) {
 	h := happening{at: m.next, on: true, load: 0.8}
 	m.next = m.next.Add(cfg.Fleet.Cadence)
 	if m.net.chance(0.04) {
-		s := m.measure(cfg.Seed, &h)
+		s := m.measure(cfg, &h)
 		m.send(message{kind: kindReadings, arrival: m.soon(h.at), one: s})
 	}
 }

@@ -93,7 +93,8 @@ func (x *senses) disturb(s *stream, t drumbeat.Time) {
 }
 
 // measure is what the sensors say at the end of a tick.
-func (m *machine) measure(seed uint64, h *happening) sample {
+func (m *machine) measure(cfg *settings, h *happening) sample {
+	seed := cfg.Seed
 	s, x := &m.sense, &m.senses
 	x.disturb(s, h.at)
 	var seen [modeCount]float64
@@ -118,6 +119,9 @@ func (m *machine) measure(seed uint64, h *happening) sample {
 	v[temperature] *= x.gain[0]
 	v[vibration] *= x.gain[1]
 	v[pressure] *= x.gain[2]
+	if h.on {
+		cfg.shifted(h.at, &v)
+	}
 
 	out := sample{event: (h.at + m.clock).Cut(), has: allSensors}
 	for i := range v {

@@ -29,6 +29,7 @@ type Config struct {
 	Seed     uint64
 	Machines int           // 100 if 0, at most 20,000
 	Start    drumbeat.Time // nothing arrives before it
+	Shifts   []Shift       // what sensors say otherwise from a time on
 	// Past is what the topic holds already of an earlier run with this
 	// configuration; nil for none.
 	Past *Past
@@ -48,6 +49,7 @@ type settings struct {
 	at      [sensorCount]int     // index in the fleet's sensors
 	logs    map[string]*fleet.Log
 	lateMax drumbeat.Time // T4
+	shifts  []shift
 }
 
 // Sim is a running simulation. It is not safe for concurrent use.
@@ -118,6 +120,13 @@ func prepare(cfg Config) (*settings, error) {
 				name, drumbeat.ErrInvalid)
 		}
 		ready.scales[i] = math.Pow10(cfg.Fleet.Sensors[ready.at[i]].Decimals)
+	}
+	for _, sh := range cfg.Shifts {
+		moved, err := ready.newShift(sh)
+		if err != nil {
+			return nil, err
+		}
+		ready.shifts = append(ready.shifts, moved)
 	}
 	for _, name := range []string{logFailure, logMaintenance} {
 		if ready.logs[name] = cfg.Fleet.LogNamed(name); ready.logs[name] == nil {
