@@ -209,7 +209,7 @@ func (s *site) stream(committed map[int32]int64) (map[row]values, feature.Online
 	defer cancel()
 	all, online := map[row]values{}, feature.Online(feature_memory.New())
 	stream, err := materialize.NewStream(ctx, materialize.StreamConfig{
-		Fleet: s.view.Fleet, View: s.view, Lake: s.lake, Online: online, Committed: committed,
+		Fleet: s.view.Fleet, Views: []*feature.View{s.view}, Lake: s.lake, Online: online, Committed: committed,
 		Open: func(_ context.Context, from map[int32]int64) (topic.Reader, error) {
 			return &reader{log: s.log, next: copied(from), ends: s.log.ends(), end: cancel}, nil
 		},

@@ -34,7 +34,7 @@ func NewBackfill(ctx context.Context, l *lake.Lake, view *feature.View) (*Backfi
 		return nil, fmt.Errorf("open gold of view %s: %w", view.Name, err)
 	}
 	b := &Backfill{lake: l, gold: gold, engines: newEngines(view), next: gold.Progress()}
-	if err := b.engines.load(ctx, l, b.next, nil); err != nil {
+	if err := load(ctx, l, b.next, []*engines{b.engines}, nil); err != nil {
 		return nil, fmt.Errorf("rebuild the windows of view %s: %w", view.Name, err)
 	}
 	return b, nil

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"drumbeat"
 	"drumbeat/feature"
@@ -38,9 +39,9 @@ func (e *engines) at(partition int32) *feature.Engine {
 	return engine
 }
 
-// load rebuilds every engine's state from silver, up to the given progress.
-// The visit, if there is one, sees each item as well.
-func (e *engines) load(ctx context.Context, l *lake.Lake, to lake.Progress, visit func(*drumbeat.Item)) error {
+// load rebuilds the state of every view's engines from one scan of silver, up
+// to the given progress. The visit, if there is one, sees each item as well.
+func load(ctx context.Context, l *lake.Lake, to lake.Progress, views []*engines, visit func(*drumbeat.Item)) error {
 	if len(to) == 0 {
 		return nil
 	}
@@ -48,14 +49,19 @@ func (e *engines) load(ctx context.Context, l *lake.Lake, to lake.Progress, visi
 	if err != nil {
 		return fmt.Errorf("find when each machine began: %w", err)
 	}
-	for machine, span := range spans {
-		e.at(span.Partition).LoadFirst(machine, span.First)
+	var retention time.Duration
+	for _, e := range views {
+		for machine, span := range spans {
+			e.at(span.Partition).LoadFirst(machine, span.First)
+		}
+		retention = max(retention, feature.NewEngine(e.view).Retention())
 	}
-	retention := feature.NewEngine(e.view).Retention()
 	scan := lake.ScanOptions{To: to, Partition: lake.AllPartitions}
 	err = l.ScanRecent(ctx, scan, retention, func(items []drumbeat.Item) error {
 		for i := range items {
-			e.at(items[i].Position.Partition).Load(&items[i])
+			for _, e := range views {
+				e.at(items[i].Position.Partition).Load(&items[i])
+			}
 			if visit != nil {
 				visit(&items[i])
 			}
@@ -64,6 +70,24 @@ func (e *engines) load(ctx context.Context, l *lake.Lake, to lake.Progress, visi
 	})
 	if err != nil {
 		return fmt.Errorf("load recent silver: %w", err)
+	}
+	return nil
+}
+
+// sync writes every machine's newest record to the online store, which keeps
+// what it has where that is newer (P4).
+func (e *engines) sync(ctx context.Context, online feature.Online) error {
+	for _, partition := range e.partitions() {
+		engine := e.all[partition]
+		var records []feature.Record
+		for _, machine := range engine.Machines() {
+			if record, ok := engine.Record(machine); ok {
+				records = append(records, record)
+			}
+		}
+		if _, err := online.Write(ctx, e.view.Hash, records); err != nil {
+			return fmt.Errorf("sync %d machines of view %s to the online store: %w", len(records), e.view.Name, err)
+		}
 	}
 	return nil
 }

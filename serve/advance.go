@@ -10,30 +10,31 @@ import (
 
 // advancer moves records to the times of requests' readings, reusing memory.
 type advancer struct {
-	view       *feature.View
 	workspaces sync.Pool
 }
 
-func newAdvancer(v *feature.View) *advancer {
-	return &advancer{view: v, workspaces: sync.Pool{New: func() any { return new(feature.Workspace) }}}
+func newAdvancer() *advancer {
+	return &advancer{workspaces: sync.Pool{New: func() any { return new(feature.Workspace) }}}
 }
 
-func (ad *advancer) advance(rec *feature.Record, item *drumbeat.Item) (drumbeat.Vector, feature.Status, error) {
+func (ad *advancer) advance(
+	view *feature.View, rec *feature.Record, item *drumbeat.Item,
+) (drumbeat.Vector, feature.Status, error) {
 	ws, ok := ad.workspaces.Get().(*feature.Workspace)
 	if !ok {
 		ws = new(feature.Workspace)
 	}
 	defer ad.workspaces.Put(ws)
-	return ad.view.Advance(rec, item, ws)
+	return view.Advance(rec, item, ws)
 }
 
 // folded predicts from a machine's record moved to a reading's time (S2). It
 // is live only if the reading was recorded and is used (S4).
-func (a *API) folded(rec *feature.Record, item *drumbeat.Item, recorded string, explain bool) (*Answer, error) {
+func (at moment) folded(rec *feature.Record, item *drumbeat.Item, recorded string, explain bool) (*Answer, error) {
 	if rec.Vector.Values == nil {
-		return nil, a.usable(item.Machine, &rec.Vector)
+		return nil, at.usable(item.Machine, &rec.Vector)
 	}
-	v, status, err := a.advancer.advance(rec, item)
+	v, status, err := at.advancer.advance(at.Champion.View, rec, item)
 	if err != nil {
 		return nil, fmt.Errorf("move machine %s to its reading: %w", item.Machine, err)
 	}
@@ -46,7 +47,7 @@ func (a *API) folded(rec *feature.Record, item *drumbeat.Item, recorded string, 
 			asked.ReadingID = readingID(item.Raw)
 		}
 	case feature.StatusOlder, feature.StatusStale:
-		if err := a.usable(item.Machine, &v); err != nil {
+		if err := at.usable(item.Machine, &v); err != nil {
 			return nil, err
 		}
 		asked.Flags = []string{FlagNotUsed}
@@ -54,5 +55,5 @@ func (a *API) folded(rec *feature.Record, item *drumbeat.Item, recorded string, 
 			asked.Flags = []string{FlagStale}
 		}
 	}
-	return a.answer(&v, asked, explain)
+	return at.answer(&v, asked, explain)
 }

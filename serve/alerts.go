@@ -12,6 +12,7 @@ import (
 
 // AlertsInput asks GET /v1/alerts.
 type AlertsInput struct {
+	OfFleet
 	Machine drumbeat.MachineID `query:"machine" maxLength:"200" doc:"Only this machine's"`
 	Closed  bool               `query:"closed" doc:"The closed ones too"`
 	Limit   int                `query:"limit" minimum:"1" maximum:"1000" default:"100"`
@@ -26,6 +27,7 @@ type AlertsOutput struct {
 
 // AlertInput names an alert.
 type AlertInput struct {
+	OfFleet
 	ID string `path:"id" maxLength:"200"`
 }
 
@@ -44,12 +46,14 @@ type Found struct {
 
 // AnswerInput answers an alert.
 type AnswerInput struct {
+	OfFleet
 	ID   string `path:"id" maxLength:"200"`
 	Body Found
 }
 
 // ReportInput reports what no alert foretold.
 type ReportInput struct {
+	OfFleet
 	Body struct {
 		Found
 		Machine drumbeat.MachineID `json:"machine" minLength:"1" maxLength:"200"`
@@ -61,12 +65,16 @@ type FindingOutput struct {
 	Body drumbeat.Finding
 }
 
-func (a *API) addAlerts(api huma.API) {
-	register(a, api, access.Viewer, huma.Operation{
+func (a *API) addAlerts() {
+	Add(a, access.Viewer, huma.Operation{
 		OperationID: "alerts", Method: http.MethodGet, Path: "/v1/alerts",
 		Summary: "Alerts, newest first", Tags: []string{"alerts"},
-	}, func(ctx context.Context, in *AlertsInput) (*AlertsOutput, error) {
-		list, err := a.site.Alerts(ctx, AlertFilter{Machine: in.Machine, Closed: in.Closed, Limit: in.Limit})
+	}, 0, func(ctx context.Context, in *AlertsInput) (*AlertsOutput, error) {
+		d, err := a.desk(in.OfFleet)
+		if err != nil {
+			return nil, err
+		}
+		list, err := d.Alerts(ctx, AlertFilter{Machine: in.Machine, Closed: in.Closed, Limit: in.Limit})
 		if err != nil {
 			return nil, err
 		}
@@ -74,50 +82,62 @@ func (a *API) addAlerts(api huma.API) {
 		out.Body.Alerts = append([]drumbeat.Alert{}, list...) // never null
 		return &out, nil
 	})
-	register(a, api, access.Viewer, huma.Operation{
+	Add(a, access.Viewer, huma.Operation{
 		OperationID: "alert", Method: http.MethodGet, Path: "/v1/alerts/{id}",
 		Summary: "One alert", Tags: []string{"alerts"},
-	}, func(ctx context.Context, in *AlertInput) (*AlertOutput, error) {
-		alert, err := a.site.Alert(ctx, in.ID)
+	}, 0, func(ctx context.Context, in *AlertInput) (*AlertOutput, error) {
+		d, err := a.desk(in.OfFleet)
+		if err != nil {
+			return nil, err
+		}
+		alert, err := d.Alert(ctx, in.ID)
 		if err != nil {
 			return nil, err
 		}
 		return &AlertOutput{Body: alert}, nil
 	})
-	register(a, api, access.Technician, huma.Operation{
+	Add(a, access.Technician, huma.Operation{
 		OperationID: "answer", Method: http.MethodPost, Path: "/v1/alerts/{id}/finding",
 		Summary: "Say what was found, and close the alert", Tags: []string{"alerts"},
-	}, func(ctx context.Context, in *AnswerInput) (*FindingOutput, error) {
-		alert, err := a.site.Alert(ctx, in.ID)
+	}, 0, func(ctx context.Context, in *AnswerInput) (*FindingOutput, error) {
+		d, err := a.desk(in.OfFleet)
 		if err != nil {
 			return nil, err
 		}
-		return a.found(ctx, in.Body, alert.Machine, alert.ID)
-	})
-	register(a, api, access.Technician, huma.Operation{
-		OperationID: "report", Method: http.MethodPost, Path: "/v1/findings",
-		Summary: "Report a fault that no alert foretold", Tags: []string{"alerts"},
-	}, func(ctx context.Context, in *ReportInput) (*FindingOutput, error) {
-		if _, err := a.board.Machine(ctx, in.Body.Machine); err != nil {
+		alert, err := d.Alert(ctx, in.ID)
+		if err != nil {
 			return nil, err
 		}
-		return a.found(ctx, in.Body.Found, in.Body.Machine, "")
+		return a.found(ctx, d, in.Body, alert)
+	})
+	Add(a, access.Technician, huma.Operation{
+		OperationID: "report", Method: http.MethodPost, Path: "/v1/findings",
+		Summary: "Report a fault that no alert foretold", Tags: []string{"alerts"},
+	}, 0, func(ctx context.Context, in *ReportInput) (*FindingOutput, error) {
+		d, err := a.desk(in.OfFleet)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.known(in.Body.Machine); err != nil {
+			return nil, err
+		}
+		return a.found(ctx, d, in.Body.Found, drumbeat.Alert{Machine: in.Body.Machine})
 	})
 }
 
-// found keeps a finding, and in the record who sent it.
-func (a *API) found(ctx context.Context, f Found, m drumbeat.MachineID, alert string) (*FindingOutput, error) {
+// found keeps a finding on an alert, or on no more than its machine, and in the record who sent it.
+func (a *API) found(ctx context.Context, d *desk, f Found, on drumbeat.Alert) (*FindingOutput, error) {
 	person := access.PersonOf(ctx)
-	kept, err := a.site.Answer(ctx, drumbeat.Finding{
-		Fleet: a.site.Fleet.Name, Machine: m, Alert: alert, Outcome: f.Outcome,
+	kept, err := d.Answer(ctx, drumbeat.Finding{
+		Fleet: d.Fleet.Name, Machine: on.Machine, Alert: on.ID, Outcome: f.Outcome,
 		Mode: f.Mode, Part: f.Part, Note: f.Note, Who: person.Name,
 	})
 	if err != nil {
 		return nil, err
 	}
-	act := access.Act{By: person, What: "finding recorded", Subject: kept.ID, Detail: string(m) + ": " + string(f.Outcome)}
+	act := access.Act{By: person, What: "finding recorded", Subject: kept.ID, Detail: string(on.Machine) + ": " + string(f.Outcome)}
 	if err := a.opt.Access.Record(ctx, act); err != nil {
-		a.opt.Log.ErrorContext(ctx, "finding kept, but not in the record of acts", "finding", kept.ID, "error", err)
+		d.log.ErrorContext(ctx, "finding kept, but not in the record of acts", "finding", kept.ID, "error", err)
 	}
 	return &FindingOutput{Body: kept}, nil
 }

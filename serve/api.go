@@ -1,12 +1,15 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,43 +76,92 @@ func marshal(w io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
-// register adds an operation with its least role: the only way in.
-func register[I, O any](a *API, api huma.API, least access.Role, op huma.Operation,
-	handle func(context.Context, *I) (*O, error),
+// Add adds an operation for people of role least and above, before Mount: the
+// only way in, for this room's operations and for those of other rooms. It
+// stands in the OpenAPI document with its role; its requests are measured,
+// counted against their sender's rate, and cancelled after timeout (0 is ten
+// seconds). An error that handle returns is told as an *access.Problem if it is
+// one, by its kind if it has one, and else as a fault of ours. The operation's
+// own MaxBodyBytes, BodyReadTimeout, Errors and Middlewares hold where it has
+// them; a body may have 64 KiB otherwise.
+//
+// An operation of a fleet has an input that embeds OfFleet.
+func Add[I, O any](
+	a *API, least access.Role, op huma.Operation, timeout time.Duration, handle func(context.Context, *I) (*O, error),
 ) {
-	op.Metadata = map[string]any{leastRole: least}
-	op.MaxBodyBytes = maxBody
-	op.BodyReadTimeout = requestTime
-	op.Errors = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}
+	if a.mounted {
+		panic("serve: operation " + op.OperationID + " was added after Mount: it would not be served")
+	}
+	a.pending = append(a.pending, func(api huma.API) {
+		huma.Register(api, a.ruled(least, op), func(ctx context.Context, in *I) (*O, error) {
+			if err := a.admit(ctx); err != nil {
+				return nil, err
+			}
+			ctx, cancel := context.WithTimeout(ctx, cmp.Or(timeout, requestTime))
+			defer cancel()
+			out, err := handle(ctx, in)
+			if err != nil {
+				return nil, a.problem(ctx, op.OperationID, err)
+			}
+			return out, nil
+		})
+	})
+}
+
+// ruled puts an operation under the rules that hold for all.
+func (a *API) ruled(least access.Role, op huma.Operation) huma.Operation {
+	metadata := maps.Clone(op.Metadata)
+	if metadata == nil {
+		metadata = map[string]any{}
+	}
+	metadata[leastRole] = least
+	op.Metadata = metadata
+	op.MaxBodyBytes = cmp.Or(op.MaxBodyBytes, maxBody)
+	op.BodyReadTimeout = cmp.Or(op.BodyReadTimeout, requestTime)
+	op.Errors = slices.Concat([]int{
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
+	}, op.Errors)
 	if least > access.Anyone {
 		op.Security = []map[string][]string{{"bearer": {}}}
 		op.Description = strings.TrimSpace(op.Description + "\n\nLeast role: " + least.String() + ".")
 	}
-	op.Middlewares = huma.Middlewares{a.measured}
-	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
-		if person := access.PersonOf(ctx); !a.requests.Take(person.Name) {
-			return nil, &access.Problem{
-				Status: http.StatusTooManyRequests, Title: "too many requests",
-				Detail: person.Name + " sends more than " + strconv.Itoa(a.opt.Rate) + " requests a second",
-				Next:   "send fewer, or ask for many machines in one request", RetryAfter: time.Second,
-			}
-		}
-		ctx, cancel := context.WithTimeout(ctx, requestTime)
-		defer cancel()
-		out, err := handle(ctx, in)
-		if err != nil {
-			return nil, a.problem(ctx, op.OperationID, err)
-		}
-		return out, nil
-	})
+	op.Middlewares = append(huma.Middlewares{a.measured}, op.Middlewares...)
+	return op
+}
+
+// admit counts a request against its sender's rate.
+func (a *API) admit(ctx context.Context) error {
+	person := access.PersonOf(ctx)
+	if a.requests.Take(person.Name) {
+		return nil
+	}
+	return &access.Problem{
+		Status: http.StatusTooManyRequests, Title: "too many requests",
+		Detail: person.Name + " sends more than " + strconv.Itoa(a.opt.Rate) + " requests a second",
+		Next:   "send fewer, or ask for many machines in one request", RetryAfter: time.Second,
+	}
 }
 
 // measured counts and times an operation.
 func (a *API) measured(ctx huma.Context, next func(huma.Context)) {
 	start := a.opt.Now()
 	next(ctx)
-	a.metrics.latency.WithLabelValues(ctx.Operation().OperationID, strconv.Itoa(ctx.Status())).
+	a.metrics.latency.WithLabelValues(a.label(ctx), ctx.Operation().OperationID, strconv.Itoa(ctx.Status())).
 		Observe(a.opt.Now().Sub(start).Seconds())
+}
+
+// label is the fleet that a request is counted under: "" where it is of none,
+// or of one that does not exist.
+func (a *API) label(ctx huma.Context) string {
+	ofFleet := func(p *huma.Param) bool { return p.In == "query" && p.Name == "fleet" }
+	if !slices.ContainsFunc(ctx.Operation().Parameters, ofFleet) {
+		return ""
+	}
+	d, err := a.desk(OfFleet{Fleet: drumbeat.FleetName(ctx.Query("fleet"))})
+	if err != nil {
+		return ""
+	}
+	return string(d.Fleet.Name)
 }
 
 // problem turns an error of a room into what its caller is told.
@@ -171,7 +223,7 @@ func noSuchMachine(n *NotKnown) *access.Problem {
 		Next:   "GET /v1/machines lists those that exist",
 	}
 	if len(n.Nearest) > 0 {
-		p.Next = "did you mean " + n.nearest() + "? " + p.Next
+		p.Next = "did you mean " + joined(n.Nearest) + "? " + p.Next
 	}
 	return p
 }

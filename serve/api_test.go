@@ -368,8 +368,8 @@ func TestThePublicPartsAnswerWithoutCredentialsAndLoadNothingFromElsewhere(t *te
 	s := newShop(t)
 	s.predict(t, `{"machine":"W-001"}`)
 	if status, text := s.call(t, access.Viewer, http.MethodGet, "/metrics", ""); status != 200 ||
-		!strings.Contains(text, `drumbeat_http_predictions_total{alarm="false",purpose="query"} 1`) ||
-		!strings.Contains(text, `drumbeat_http_request_seconds_count{operation="predict",status="200"} 1`) {
+		!strings.Contains(text, `drumbeat_http_predictions_total{alarm="false",fleet="laundry",purpose="query"} 1`) ||
+		!strings.Contains(text, `drumbeat_http_request_seconds_count{fleet="laundry",operation="predict",status="200"} 1`) {
 		t.Errorf("metrics: %d %s", status, text)
 	}
 	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/openapi.json": `"/v1/predict"`, "/openapi.yaml": "/v1/predict"} {

@@ -64,7 +64,7 @@ func BenchmarkPredict(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			s := newShopAt(b, 1e6)
 			s.tick()
-			if err := s.scorer.Swap(serve.Models{Champion: &serve.Live{Version: 3, Model: wood(b, s.view)}}); err != nil {
+			if err := s.scorer.Swap(serve.Models{Champion: &serve.Live{Version: 3, View: s.view, Model: wood(b, s.view)}}); err != nil {
 				b.Fatal(err)
 			}
 			server := httptest.NewServer(s.router)

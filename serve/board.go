@@ -27,10 +27,11 @@ type Board struct {
 	mu   sync.Mutex // held while the list is worked out: others wait for it
 	list []drumbeat.Machine
 	made time.Time
+	by   *Models // that the list is of
 }
 
-// NewBoard makes the board of a site; now is the wall clock.
-func NewBoard(site *Site, now func() time.Time) *Board { return &Board{site: site, now: now} }
+// newBoard makes the board of a site; now is the wall clock.
+func newBoard(site *Site, now func() time.Time) *Board { return &Board{site: site, now: now} }
 
 // Machines returns every known machine, those to look at first: at risk, by
 // probability; down; not watched; then the rest by probability. Callers must
@@ -38,16 +39,16 @@ func NewBoard(site *Site, now func() time.Time) *Board { return &Board{site: sit
 func (b *Board) Machines(ctx context.Context) ([]drumbeat.Machine, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.now()
-	if b.list != nil && now.Sub(b.made) < boardAge && !now.Before(b.made) {
+	now, models := b.now(), b.site.Scorer.Models()
+	if b.list != nil && b.by == models && now.Sub(b.made) < boardAge && !now.Before(b.made) {
 		return b.list, nil
 	}
-	list, err := b.machines(ctx, b.site.Machines(), WhyNever)
+	list, err := b.machines(ctx, models, b.site.Machines(), WhyNever)
 	if err != nil {
 		return nil, fmt.Errorf("list machines: %w", err)
 	}
 	slices.SortFunc(list, byUrgency)
-	b.list, b.made = list, now
+	b.list, b.made, b.by = list, now, models
 	return list, nil
 }
 
@@ -61,20 +62,24 @@ func (b *Board) Machine(ctx context.Context, id drumbeat.MachineID) (drumbeat.Ma
 	if !found {
 		return drumbeat.Machine{}, notKnown(id, known)
 	}
-	list, err := b.machines(ctx, known[at:at+1], WhyAlways)
+	list, err := b.machines(ctx, b.site.Scorer.Models(), known[at:at+1], WhyAlways)
 	if err != nil {
 		return drumbeat.Machine{}, fmt.Errorf("read machine %s: %w", id, err)
 	}
 	return list[0], nil
 }
 
-// machines works out the state of some machines.
-func (b *Board) machines(ctx context.Context, known []Known, why Why) ([]drumbeat.Machine, error) {
+// machines works out the state of some machines, all by the same models.
+func (b *Board) machines(ctx context.Context, models *Models, known []Known, why Why) ([]drumbeat.Machine, error) {
+	if models == nil {
+		return nil, ErrNoModel
+	}
+	view := models.Champion.View
 	ids := make([]drumbeat.MachineID, len(known))
 	for i := range known {
 		ids[i] = known[i].ID
 	}
-	records, err := b.site.Online.Read(ctx, b.site.View.Hash, ids, false)
+	records, err := b.site.Online.Read(ctx, view.Hash, ids, false)
 	if err != nil {
 		return nil, err
 	}
@@ -91,11 +96,8 @@ func (b *Board) machines(ctx context.Context, known []Known, why Why) ([]drumbea
 		v := &records[i].Vector
 		if v.Values != nil {
 			m.LastSeen = v.AsOf
-			if !b.site.View.OutsideMaxAge(v.AsOf, now) { // P3
-				p, err := b.site.Scorer.Score(v, Asked{Purpose: drumbeat.PurposeQuery, Why: why})
-				if err != nil {
-					return nil, err
-				}
+			if !view.OutsideMaxAge(v.AsOf, now) { // P3
+				p := models.Score(v, Asked{Purpose: drumbeat.PurposeQuery, Why: why})
 				m.Prediction = &p
 			}
 		}

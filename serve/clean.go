@@ -80,20 +80,20 @@ func refused(why string) error {
 }
 
 // arrival is when a request's reading arrives (T6), or why it cannot (T5).
-func (a *API) arrival(item *drumbeat.Item) (drumbeat.Time, error) {
-	if a.site.Fleet.Clock == fleet.ClockWall {
-		now := drumbeat.At(a.opt.Now())
+func (at moment) arrival(item *drumbeat.Item) (drumbeat.Time, error) {
+	if at.Fleet.Clock == fleet.ClockWall {
+		now := drumbeat.At(at.now())
 		if item.EventTime > now.Add(futureSlack) {
 			return 0, refused(fmt.Sprintf("its timestamp %s lies more than %s after its arrival at %s",
 				item.EventTime, futureSlack, now))
 		}
 		return now, nil
 	}
-	now := a.site.Clock.Now()
+	now := at.Clock.Now()
 	if now == drumbeat.NoTime {
 		return item.EventTime, nil
 	}
-	if horizon := a.site.View.Horizon(); item.EventTime > now.Add(horizon) {
+	if horizon := at.Champion.View.Horizon(); item.EventTime > now.Add(horizon) {
 		return 0, refused(fmt.Sprintf("its timestamp %s lies more than %s after the fleet's time %s",
 			item.EventTime, horizon, now))
 	}

@@ -1,16 +1,14 @@
 package serve
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"drumbeat"
 	"drumbeat/access"
 )
 
@@ -19,20 +17,36 @@ func (a *API) addHealth(rt *access.Router, api huma.API) {
 	rt.Handle("GET /healthz", access.Anyone, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("ok\n"))
 	}))
-	rt.Handle("GET /readyz", access.Anyone, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := a.site.Ready(r.Context()); err != nil {
-			(&access.Problem{
-				Status: http.StatusServiceUnavailable, Title: "not ready", Detail: err.Error(), Next: "wait",
-			}).Write(w)
-			return
-		}
-		_, _ = w.Write([]byte("ready\n"))
-	}))
+	rt.Handle("GET /readyz", access.Anyone, http.HandlerFunc(a.readyz))
 	rt.Handle("GET /metrics", access.Viewer, promhttp.HandlerFor(a.opt.Registry, promhttp.HandlerOpts{}))
 	rt.Handle("GET /openapi.json", access.Anyone, document("application/openapi+json", func() ([]byte, error) {
 		return json.Marshal(api.OpenAPI())
 	}))
 	rt.Handle("GET /openapi.yaml", access.Anyone, document("application/openapi+yaml", api.OpenAPI().YAML))
+}
+
+// readyz says whether requests should be sent here. One fleet that is ready is
+// enough: a fleet that was just added, and has no model yet, must not take the
+// others out of service. Each that is not says why, in either answer.
+func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
+	var waiting []access.Fault
+	for _, d := range a.desks {
+		if err := d.Ready(r.Context()); err != nil {
+			waiting = append(waiting, access.Fault{Location: string(d.Fleet.Name), Message: err.Error()})
+		}
+	}
+	if len(waiting) == len(a.desks) {
+		(&access.Problem{
+			Status: http.StatusServiceUnavailable, Title: "not ready", Detail: "no fleet is ready",
+			Next: "wait, or do what the fleets' errors say", Errors: waiting, RetryAfter: 5 * time.Second,
+		}).Write(w)
+		return
+	}
+	text := "ready\n"
+	for _, fault := range waiting {
+		text += "fleet " + fault.Location + " is not ready: " + fault.Message + "\n"
+	}
+	_, _ = w.Write([]byte(text))
 }
 
 // document serves what write makes, made once.
@@ -46,44 +60,5 @@ func document(contentType string, write func() ([]byte, error)) http.Handler {
 		}
 		w.Header().Set("Content-Type", contentType)
 		_, _ = w.Write(body)
-	})
-}
-
-// ChampionOutput answers GET /v1/models/champion.
-type ChampionOutput struct {
-	Body Champion
-}
-
-// Champion is the model in service.
-type Champion struct {
-	Version   drumbeat.ModelVersion `json:"model_version"`
-	Fleet     drumbeat.FleetName    `json:"fleet"`
-	View      string                `json:"view"`
-	Hash      drumbeat.Hash         `json:"view_hash"`
-	Horizon   string                `json:"horizon"`
-	Threshold float64               `json:"threshold"`
-	Features  []string              `json:"features"`
-	Trees     int                   `json:"trees"`
-	Manifest  json.RawMessage       `json:"manifest,omitempty" doc:"What it was trained on, and how it measured"`
-}
-
-func (a *API) addModels(api huma.API) {
-	register(a, api, access.Viewer, huma.Operation{
-		OperationID: "champion", Method: http.MethodGet, Path: "/v1/models/champion",
-		Summary: "The model in service", Tags: []string{"models"},
-	}, func(ctx context.Context, _ *struct{}) (*ChampionOutput, error) {
-		live := a.site.Scorer.Champion()
-		if live == nil {
-			return nil, ErrNoModel
-		}
-		manifest, err := a.site.Manifest(ctx, live.Version)
-		if err != nil {
-			return nil, fmt.Errorf("read manifest of version %d: %w", live.Version, err)
-		}
-		return &ChampionOutput{Body: Champion{
-			Version: live.Version, Fleet: live.Model.Fleet, View: live.Model.View, Hash: live.Model.Hash,
-			Horizon: live.Model.Horizon, Threshold: a.site.Fleet.Policy.Threshold,
-			Features: live.Model.Features, Trees: live.Model.Ensemble.Trees(), Manifest: manifest,
-		}}, nil
 	})
 }

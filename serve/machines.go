@@ -10,7 +10,10 @@ import (
 	"drumbeat/access"
 )
 
-// MachinesOutput answers GET /v1/machines.
+// MachinesInput asks GET /v1/machines.
+type MachinesInput struct{ OfFleet }
+
+// MachinesOutput answers it.
 type MachinesOutput struct {
 	Body struct {
 		Now      drumbeat.Time  `json:"now" doc:"The fleet's clock"`
@@ -18,7 +21,13 @@ type MachinesOutput struct {
 	}
 }
 
-// MachineOutput answers GET /v1/machines/{machine}.
+// MachineInput asks GET /v1/machines/{machine}.
+type MachineInput struct {
+	OfFleet
+	Machine drumbeat.MachineID `path:"machine" maxLength:"200"`
+}
+
+// MachineOutput answers it.
 type MachineOutput struct {
 	Body MachineModel
 }
@@ -29,48 +38,53 @@ type MachineModel struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
-func (a *API) addMachines(api huma.API) {
-	register(a, api, access.Viewer, huma.Operation{
+func (a *API) addMachines() {
+	Add(a, access.Viewer, huma.Operation{
 		OperationID: "machines", Method: http.MethodGet, Path: "/v1/machines",
 		Summary: "Every machine, the one most at risk first", Tags: []string{"machines"},
-	}, func(ctx context.Context, _ *struct{}) (*MachinesOutput, error) {
-		list, err := a.board.Machines(ctx)
+	}, 0, func(ctx context.Context, in *MachinesInput) (*MachinesOutput, error) {
+		d, err := a.desk(in.OfFleet)
+		if err != nil {
+			return nil, err
+		}
+		list, err := d.board.Machines(ctx)
 		if err != nil {
 			return nil, err
 		}
 		var out MachinesOutput
-		out.Body.Now = a.site.Clock.Now()
+		out.Body.Now = d.Clock.Now()
 		out.Body.Machines = make([]MachineModel, len(list))
 		for i := range list {
-			out.Body.Machines[i] = a.machine(list[i])
+			out.Body.Machines[i] = d.machine(list[i])
 		}
 		return &out, nil
 	})
-	register(a, api, access.Viewer, huma.Operation{
+	Add(a, access.Viewer, huma.Operation{
 		OperationID: "machine", Method: http.MethodGet, Path: "/v1/machines/{machine}",
 		Summary: "One machine, with the reasons of its prediction", Tags: []string{"machines"},
-	}, func(ctx context.Context, in *struct {
-		Machine drumbeat.MachineID `path:"machine" maxLength:"200"`
-	},
-	) (*MachineOutput, error) {
-		m, err := a.board.Machine(ctx, in.Machine)
+	}, 0, func(ctx context.Context, in *MachineInput) (*MachineOutput, error) {
+		d, err := a.desk(in.OfFleet)
 		if err != nil {
 			return nil, err
 		}
-		return &MachineOutput{Body: a.machine(m)}, nil
+		m, err := d.board.Machine(ctx, in.Machine)
+		if err != nil {
+			return nil, err
+		}
+		return &MachineOutput{Body: d.machine(m)}, nil
 	})
 }
 
-func (a *API) machine(m drumbeat.Machine) MachineModel {
+func (d *desk) machine(m drumbeat.Machine) MachineModel {
 	out := MachineModel{Machine: m}
 	for i, value := range m.Static {
-		if value == "" || i >= len(a.site.Fleet.Static) {
+		if value == "" || i >= len(d.Fleet.Static) {
 			continue
 		}
 		if out.Attributes == nil {
 			out.Attributes = map[string]string{}
 		}
-		out.Attributes[a.site.Fleet.Static[i].Name] = value
+		out.Attributes[d.Fleet.Static[i].Name] = value
 	}
 	return out
 }

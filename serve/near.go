@@ -3,8 +3,8 @@ package serve
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
-	"strings"
 
 	"drumbeat"
 )
@@ -20,19 +20,11 @@ func (n *NotKnown) Error() string {
 	if len(n.Nearest) == 0 {
 		return fmt.Sprintf("machine %q: %v", n.Machine, drumbeat.ErrNotFound)
 	}
-	return fmt.Sprintf("machine %q: %v; nearest: %s", n.Machine, drumbeat.ErrNotFound, n.nearest())
+	return fmt.Sprintf("machine %q: %v; nearest: %s", n.Machine, drumbeat.ErrNotFound, joined(n.Nearest))
 }
 
 // Is makes it a drumbeat.ErrNotFound.
 func (n *NotKnown) Is(target error) bool { return target == drumbeat.ErrNotFound }
-
-func (n *NotKnown) nearest() string {
-	names := make([]string, len(n.Nearest))
-	for i, id := range n.Nearest {
-		names[i] = string(id)
-	}
-	return strings.Join(names, ", ")
-}
 
 const (
 	maxNearest = 3
@@ -40,31 +32,42 @@ const (
 	maxID = 64
 )
 
-// notKnown finds the known ids that differ from id by the fewest typing
-// mistakes, at most half of its length.
+// notKnown finds the known machines nearest to id.
 func notKnown(id drumbeat.MachineID, known []Known) *NotKnown {
-	n := &NotKnown{Machine: id}
-	if len(id) > maxID {
-		return n
+	return &NotKnown{Machine: id, Nearest: nearest(id, func(yield func(drumbeat.MachineID) bool) {
+		for i := range known {
+			if !yield(known[i].ID) {
+				return
+			}
+		}
+	})}
+}
+
+// nearest finds the known names that differ from name by the fewest typing
+// mistakes, at most half of its length.
+func nearest[S ~string](name S, known iter.Seq[S]) []S {
+	if len(name) > maxID {
+		return nil
 	}
 	type near struct {
-		id       drumbeat.MachineID
+		name     S
 		distance int
 	}
 	var list []near
-	for i := range known {
-		if len(known[i].ID) > maxID {
+	for other := range known {
+		if len(other) > maxID {
 			continue
 		}
-		if d := distance(string(id), string(known[i].ID)); d <= max(1, len(id)/2) {
-			list = append(list, near{known[i].ID, d})
+		if d := distance(string(name), string(other)); d <= max(1, len(name)/2) {
+			list = append(list, near{other, d})
 		}
 	}
 	slices.SortStableFunc(list, func(x, y near) int { return cmp.Compare(x.distance, y.distance) })
+	var names []S
 	for _, each := range list[:min(maxNearest, len(list))] {
-		n.Nearest = append(n.Nearest, each.id)
+		names = append(names, each.name)
 	}
-	return n
+	return names
 }
 
 // distance is the number of bytes to put in, take out or change to turn x

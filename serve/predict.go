@@ -20,6 +20,7 @@ import (
 
 // PredictInput asks POST /v1/predict.
 type PredictInput struct {
+	OfFleet
 	Body struct {
 		Machine drumbeat.MachineID `json:"machine" minLength:"1" maxLength:"200"`
 
@@ -45,6 +46,7 @@ type Answer struct {
 
 // BatchInput asks POST /v1/predict/batch.
 type BatchInput struct {
+	OfFleet
 	Body struct {
 		Machines []drumbeat.MachineID `json:"machines" minItems:"1" maxItems:"1000"`
 		Explain  bool                 `json:"explain,omitempty"`
@@ -66,52 +68,55 @@ type BatchAnswer struct {
 	Problem *access.Problem `json:"problem,omitempty"`
 }
 
-func (a *API) addPredict(api huma.API) {
-	register(a, api, access.Viewer, huma.Operation{
+func (a *API) addPredict() {
+	Add(a, access.Viewer, huma.Operation{
 		OperationID: "predict", Method: http.MethodPost, Path: "/v1/predict", Tags: []string{"predictions"},
 		Summary: "How likely a machine fails within the horizon",
 		Description: "Without a reading: as of the machine's newest. With one: as of its time, counted once whether " +
 			"or not it came by the topic as well; it is recorded and may open an alert, which needs the role " +
 			"technician, unless record is false.",
-	}, func(ctx context.Context, in *PredictInput) (*PredictOutput, error) {
-		answer, err := a.predict(ctx, in)
+	}, 0, func(ctx context.Context, in *PredictInput) (*PredictOutput, error) {
+		at, err := a.moment(in.OfFleet)
 		if err != nil {
 			return nil, err
 		}
-		a.metrics.predictions.WithLabelValues(string(answer.Purpose), strconv.FormatBool(answer.Alarm)).Inc()
+		answer, err := at.predict(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		at.count(answer)
 		return &PredictOutput{Body: *answer}, nil
 	})
-	register(a, api, access.Viewer, huma.Operation{
+	Add(a, access.Viewer, huma.Operation{
 		OperationID: "predict-batch", Method: http.MethodPost, Path: "/v1/predict/batch", Tags: []string{"predictions"},
 		Summary: "The same for many machines, as of the newest reading of each",
-	}, a.predictBatch)
+	}, 0, a.predictBatch)
 }
 
-func (a *API) predict(ctx context.Context, in *PredictInput) (*Answer, error) {
+func (at moment) predict(ctx context.Context, in *PredictInput) (*Answer, error) {
 	if len(in.Body.Reading) == 0 || string(in.Body.Reading) == "null" {
-		records, err := a.site.Online.Read(ctx, a.site.View.Hash, []drumbeat.MachineID{in.Body.Machine}, false)
+		records, err := at.Online.Read(ctx, at.Champion.View.Hash, []drumbeat.MachineID{in.Body.Machine}, false)
 		if err != nil {
 			return nil, fmt.Errorf("read machine %s: %w", in.Body.Machine, err)
 		}
-		return a.query(in.Body.Machine, &records[0].Vector, in.Body.Explain)
+		return at.query(in.Body.Machine, &records[0].Vector, in.Body.Explain)
 	}
-	return a.predictReading(ctx, in)
+	return at.predictReading(ctx, in)
 }
 
 // query predicts as of t0, the newest reading.
-func (a *API) query(m drumbeat.MachineID, v *drumbeat.Vector, explain bool) (*Answer, error) {
-	if err := a.usable(m, v); err != nil {
+func (at moment) query(m drumbeat.MachineID, v *drumbeat.Vector, explain bool) (*Answer, error) {
+	if err := at.usable(m, v); err != nil {
 		return nil, err
 	}
-	return a.answer(v, Asked{Purpose: drumbeat.PurposeQuery}, explain)
+	return at.answer(v, Asked{Purpose: drumbeat.PurposeQuery}, explain)
 }
 
 // usable says why a machine's newest vector cannot be used, nil if it can.
-func (a *API) usable(m drumbeat.MachineID, v *drumbeat.Vector) error {
+func (at moment) usable(m drumbeat.MachineID, v *drumbeat.Vector) error {
 	if v.Values == nil {
-		known := a.site.Machines()
-		if !contains(known, m) {
-			return notKnown(m, known)
+		if err := at.known(m); err != nil {
+			return err
 		}
 		return &access.Problem{
 			Status: http.StatusConflict, Title: "no reading yet",
@@ -119,11 +124,11 @@ func (a *API) usable(m drumbeat.MachineID, v *drumbeat.Vector) error {
 			Next:   "wait for its first reading to arrive",
 		}
 	}
-	if now := a.site.Clock.Now(); a.site.View.OutsideMaxAge(v.AsOf, now) { // P3
+	if now := at.Clock.Now(); at.Champion.View.OutsideMaxAge(v.AsOf, now) { // P3
 		return &access.Problem{
 			Status: http.StatusConflict, Title: "outside max age",
 			Detail: fmt.Sprintf("machine %q was last heard of at %s; at %s that is older than the view's ttl of %s",
-				m, v.AsOf, now, a.site.View.TTL),
+				m, v.AsOf, now, at.Champion.View.TTL),
 			Next: "see why the machine is silent, or send a reading",
 		}
 	}
@@ -131,17 +136,10 @@ func (a *API) usable(m drumbeat.MachineID, v *drumbeat.Vector) error {
 }
 
 // answer predicts from a vector.
-func (a *API) answer(v *drumbeat.Vector, asked Asked, explain bool) (*Answer, error) {
-	p, err := a.site.Scorer.Score(v, asked)
-	if err != nil {
-		return nil, err
-	}
-	answer := &Answer{Prediction: p}
+func (at moment) answer(v *drumbeat.Vector, asked Asked, explain bool) (*Answer, error) {
+	answer := &Answer{Prediction: at.Score(v, asked)}
 	if explain {
-		e, err := a.site.Scorer.Explain(v)
-		if err != nil {
-			return nil, err
-		}
+		e := at.Explain(v)
 		answer.Explanation = &e
 		answer.Reasons = e.Reasons[:min(maxReasons, len(e.Reasons))]
 	}
@@ -149,7 +147,7 @@ func (a *API) answer(v *drumbeat.Vector, asked Asked, explain bool) (*Answer, er
 }
 
 // predictReading predicts as of a reading that the request brings (S2).
-func (a *API) predictReading(ctx context.Context, in *PredictInput) (*Answer, error) {
+func (at moment) predictReading(ctx context.Context, in *PredictInput) (*Answer, error) {
 	m := in.Body.Machine
 	record := in.Body.Record == nil || *in.Body.Record
 	if person := access.PersonOf(ctx); record && !person.Role.May(access.Technician) {
@@ -163,35 +161,37 @@ func (a *API) predictReading(ctx context.Context, in *PredictInput) (*Answer, er
 	if err != nil {
 		return nil, err
 	}
-	item, err := a.cleaner.clean(m, text)
+	item, err := at.cleaner.clean(m, text)
 	if err != nil {
 		return nil, err
 	}
-	if item.ArrivalTime, err = a.arrival(item); err != nil {
+	if item.ArrivalTime, err = at.arrival(item); err != nil {
 		return nil, err
 	}
-	records, err := a.site.Online.Read(ctx, a.site.View.Hash, []drumbeat.MachineID{m}, true)
+	records, err := at.Online.Read(ctx, at.Champion.View.Hash, []drumbeat.MachineID{m}, true)
 	if err != nil {
 		return nil, fmt.Errorf("read machine %s: %w", m, err)
 	}
-	if known := a.site.Machines(); records[0].Vector.Values == nil && !contains(known, m) {
-		return nil, notKnown(m, known)
+	if records[0].Vector.Values == nil {
+		if err := at.known(m); err != nil {
+			return nil, err
+		}
 	}
 	var recorded *drumbeat.Position
 	id := ""
 	if record {
-		position, err := a.site.Record(ctx, m, text, item.ArrivalTime)
+		position, err := at.Record(ctx, m, text, item.ArrivalTime)
 		if err != nil {
 			return nil, fmt.Errorf("record reading of %s: %w", m, err)
 		}
 		recorded, id = &position, position.String()
 	}
-	answer, err := a.folded(&records[0], item, id, in.Body.Explain)
+	answer, err := at.folded(&records[0], item, id, in.Body.Explain)
 	if err != nil {
 		return nil, err
 	}
 	answer.Recorded = recorded
-	if err := a.keep(ctx, &answer.Prediction); err != nil {
+	if err := at.keep(ctx, &answer.Prediction); err != nil {
 		return nil, err
 	}
 	return answer, nil
@@ -199,20 +199,33 @@ func (a *API) predictReading(ctx context.Context, in *PredictInput) (*Answer, er
 
 // keep sees to it that a live prediction reaches the alert store: one above
 // the threshold before anybody hears of it, any other when there is time (S4).
-func (a *API) keep(ctx context.Context, p *drumbeat.Prediction) error {
+func (d *desk) keep(ctx context.Context, p *drumbeat.Prediction) error {
 	if p.Purpose != drumbeat.PurposeLive {
 		return nil
 	}
 	if p.Alarm {
-		if err := a.site.Publish(ctx, []drumbeat.Prediction{*p}); err != nil {
+		if err := d.Publish(ctx, []drumbeat.Prediction{*p}); err != nil {
 			return fmt.Errorf("keep prediction of %s: %w", p.Machine, err)
 		}
 		return nil
 	}
 	select {
-	case a.queue <- *p:
+	case d.queue <- *p:
 	default:
-		a.metrics.dropped.Inc()
+		d.metrics.dropped.WithLabelValues(string(d.Fleet.Name)).Inc()
+	}
+	return nil
+}
+
+// count counts an answer.
+func (d *desk) count(answer *Answer) {
+	d.metrics.predictions.WithLabelValues(string(d.Fleet.Name), string(answer.Purpose), strconv.FormatBool(answer.Alarm)).Inc()
+}
+
+// known says that a machine exists, or which come nearest.
+func (d *desk) known(m drumbeat.MachineID) error {
+	if known := d.Machines(); !contains(known, m) {
+		return notKnown(m, known)
 	}
 	return nil
 }
@@ -230,17 +243,18 @@ func readingID(payload []byte) string {
 
 // predictBatch answers for many machines at once.
 func (a *API) predictBatch(ctx context.Context, in *BatchInput) (*BatchOutput, error) {
-	records, err := a.site.Online.Read(ctx, a.site.View.Hash, in.Body.Machines, false)
+	at, err := a.moment(in.OfFleet)
+	if err != nil {
+		return nil, err
+	}
+	records, err := at.Online.Read(ctx, at.Champion.View.Hash, in.Body.Machines, false)
 	if err != nil {
 		return nil, fmt.Errorf("read %d machines: %w", len(in.Body.Machines), err)
 	}
 	var out BatchOutput
 	out.Body.Answers = make([]BatchAnswer, len(records))
 	for i, m := range in.Body.Machines {
-		answer, err := a.query(m, &records[i].Vector, in.Body.Explain)
-		if errors.Is(err, ErrNoModel) {
-			return nil, err
-		}
+		answer, err := at.query(m, &records[i].Vector, in.Body.Explain)
 		out.Body.Answers[i] = BatchAnswer{Machine: m, Answer: answer}
 		if err != nil {
 			var problem *access.Problem
@@ -249,7 +263,7 @@ func (a *API) predictBatch(ctx context.Context, in *BatchInput) (*BatchOutput, e
 			}
 			continue
 		}
-		a.metrics.predictions.WithLabelValues(string(answer.Purpose), strconv.FormatBool(answer.Alarm)).Inc()
+		at.count(answer)
 	}
 	return &out, nil
 }

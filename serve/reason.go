@@ -22,27 +22,20 @@ type Explanation struct {
 // reads.
 const maxReasons = 5
 
-// Explain works out why the champion says what it says of a vector;
-// ErrNoModel without a champion.
-func (s *Scorer) Explain(v *drumbeat.Vector) (Explanation, error) {
-	models := s.models.Load()
-	if models == nil {
-		return Explanation{}, ErrNoModel
-	}
-	return s.explain(models, v), nil
-}
-
-func (s *Scorer) explain(m *Models, v *drumbeat.Vector) Explanation {
+// Explain works out why the champion says what it says of a vector of its
+// view.
+func (m *Models) Explain(v *drumbeat.Vector) Explanation {
+	view, usual := m.Champion.View, m.Usual[m.Champion.View.Hash]
 	parts := m.Champion.Model.Explain(v.Values, nil)
 	e := Explanation{Bias: parts[len(parts)-1], Reasons: make([]drumbeat.Reason, len(v.Values))}
 	for i := range e.Reasons {
-		f := &s.view.Features[i]
+		f := &view.Features[i]
 		r := drumbeat.Reason{Feature: f.Name, Contribution: parts[i], Unit: f.Unit}
 		if value := v.Values[i]; !math.IsNaN(value) {
 			r.Value = &value
 		}
-		if usual, ok := m.Usual.Of(v.Machine, i); ok {
-			r.Usual = &usual
+		if ordinary, ok := usual.Of(v.Machine, i); ok {
+			r.Usual = &ordinary
 		}
 		r.Text = inWords(f, &r)
 		e.Reasons[i] = r

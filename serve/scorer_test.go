@@ -29,8 +29,8 @@ func vector(v *feature.View, set map[string]float64) *drumbeat.Vector {
 
 func scorer(t testing.TB, v *feature.View, m *model.Model) *serve.Scorer {
 	t.Helper()
-	s := serve.NewScorer(v)
-	if err := s.Swap(serve.Models{Champion: &serve.Live{Version: 3, Model: m}}); err != nil {
+	s := serve.NewScorer(v.Fleet)
+	if err := s.Swap(serve.Models{Champion: &serve.Live{Version: 3, View: v, Model: m}}); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -135,13 +135,13 @@ func TestReasonsAreWorkedOutWhenAsked(t *testing.T) {
 
 func TestReasonsReadAsWords(t *testing.T) {
 	v := laundry(t)
-	usual := serve.NewUsual(len(v.Features))
+	usual := serve.NewUsual(v)
 	for range 100 {
 		x := vector(v, map[string]float64{"vibration_now": 48, "runtime_total": 12_000, "hours_since_maintenance": 30})
 		usual.Add("W-001", x.Values)
 	}
-	s := serve.NewScorer(v)
-	if err := s.Swap(serve.Models{Champion: &serve.Live{Version: 1, Model: shaken(t, v)}, Usual: usual}); err != nil {
+	s := serve.NewScorer(v.Fleet)
+	if err := s.Swap(serve.Models{Champion: &serve.Live{Version: 1, View: v, Model: shaken(t, v)}, Usual: map[drumbeat.Hash]*serve.Usual{v.Hash: usual}}); err != nil {
 		t.Fatal(err)
 	}
 	e, err := s.Explain(vector(v, map[string]float64{
@@ -174,7 +174,8 @@ func TestReasonsReadAsWords(t *testing.T) {
 }
 
 func TestUsualIsTheMedianOfWhatAMachineShowed(t *testing.T) {
-	u := serve.NewUsual(2)
+	v := laundry(t)
+	u := serve.NewUsual(v)
 	var seen []float64
 	x := uint64(1)
 	for range 5000 {
@@ -201,14 +202,14 @@ func TestAModelOfAnotherDefinitionIsRefused(t *testing.T) {
 	v := laundry(t)
 	m := shaken(t, v)
 	m.Hash = "another"
-	err := serve.NewScorer(v).Swap(serve.Models{Champion: &serve.Live{Version: 1, Model: m}})
+	err := serve.NewScorer(v.Fleet).Swap(serve.Models{Champion: &serve.Live{Version: 1, View: v, Model: m}})
 	if !errors.Is(err, drumbeat.ErrInvalid) {
 		t.Errorf("another hash: %v, want ErrInvalid", err)
 	}
-	if err := serve.NewScorer(v).Swap(serve.Models{}); !errors.Is(err, drumbeat.ErrInvalid) {
+	if err := serve.NewScorer(v.Fleet).Swap(serve.Models{}); !errors.Is(err, drumbeat.ErrInvalid) {
 		t.Errorf("no champion: %v, want ErrInvalid", err)
 	}
-	if _, err := serve.NewScorer(v).Score(vector(v, nil), serve.Asked{}); !errors.Is(err, serve.ErrNoModel) {
+	if _, err := serve.NewScorer(v.Fleet).Score(vector(v, nil), serve.Asked{}); !errors.Is(err, serve.ErrNoModel) {
 		t.Errorf("score without a model: %v, want ErrNoModel", err)
 	}
 }
@@ -216,10 +217,10 @@ func TestAModelOfAnotherDefinitionIsRefused(t *testing.T) {
 func TestModelsAreSwappedBetweenPredictions(t *testing.T) {
 	v := laundry(t)
 	models := []serve.Models{
-		{Champion: &serve.Live{Version: 1, Model: forest(t, v, split{"vibration_now", 60, -1, -1})}},
-		{Champion: &serve.Live{Version: 2, Model: forest(t, v, split{"vibration_now", 60, 1, 1})}},
+		{Champion: &serve.Live{Version: 1, View: v, Model: forest(t, v, split{"vibration_now", 60, -1, -1})}},
+		{Champion: &serve.Live{Version: 2, View: v, Model: forest(t, v, split{"vibration_now", 60, 1, 1})}},
 	}
-	s := serve.NewScorer(v)
+	s := serve.NewScorer(v.Fleet)
 	if err := s.Swap(models[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -251,16 +252,16 @@ func TestModelsAreSwappedBetweenPredictions(t *testing.T) {
 
 func TestShadowsAreScoredAsChallengersAndAsQueries(t *testing.T) {
 	v := laundry(t)
-	s := serve.NewScorer(v)
+	s := serve.NewScorer(v.Fleet)
 	err := s.Swap(serve.Models{
-		Champion: &serve.Live{Version: 1, Model: shaken(t, v)},
-		Shadows:  []*serve.Live{{Version: 2, Model: forest(t, v, split{"vibration_now", 60, 1, 1})}},
+		Champion: &serve.Live{Version: 1, View: v, Model: shaken(t, v)},
+		Shadows:  []*serve.Live{{Version: 2, View: v, Model: forest(t, v, split{"vibration_now", 60, 1, 1})}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := s.Shadow(vector(v, nil), nil)
-	if len(got) != 1 || got[0].Model != 2 || got[0].Role != drumbeat.RoleChallenger || got[0].Purpose != drumbeat.PurposeQuery {
+	got := s.Models().Shadow(v.Hash, vector(v, nil), nil)
+	if len(got) != 1 || got[0].Model != 2 || got[0].Role != drumbeat.RoleChallenger || got[0].Purpose != drumbeat.PurposeLive {
 		t.Errorf("shadows %+v", got)
 	}
 }

@@ -1,16 +1,19 @@
 // Package serve answers: how likely is a failure of this machine, and why.
 //
-// A [Scorer] turns vectors into predictions with the champion, for the stream
-// and for requests alike. A [Board] is the state of every machine. An [API] is
-// the HTTP interface over both, with the alerts and the findings. What lies in
-// rooms beside this one (the topic, the alert store) comes in as functions of
-// a [Site].
+// A [Scorer] turns a fleet's vectors into predictions with the champion, and
+// with the shadows beside it, for the stream and for requests alike. A [Board]
+// is the state of every machine of a fleet. An [API] is the one HTTP interface
+// over the fleets of a site, with their alerts and findings; other rooms'
+// operations join it by [Add]. What lies in rooms beside this one (the topic,
+// the alert store) comes in as functions of a [Site].
 package serve
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,14 +25,13 @@ import (
 	"drumbeat/fleet"
 )
 
-// Site is what an API works on. The functions must be safe for concurrent
-// use.
+// Site is what an API works on, for one fleet. The functions must be safe for
+// concurrent use.
 type Site struct {
 	Fleet  *fleet.Fleet
-	View   *feature.View
 	Online feature.Online
 	Clock  drumbeat.Clock // fleet_now (T6)
-	Scorer *Scorer
+	Scorer *Scorer        // its champion says which view is read (P5)
 
 	// Machines lists every known machine with its static attributes in the
 	// fleet's order, sorted by id.
@@ -54,7 +56,8 @@ type Site struct {
 	Answer func(ctx context.Context, f drumbeat.Finding) (drumbeat.Finding, error)
 	// Manifest returns a version's manifest as JSON, nil if it has none.
 	Manifest func(ctx context.Context, version drumbeat.ModelVersion) ([]byte, error)
-	// Ready says why the site cannot answer yet, nil when it can.
+	// Ready says why the fleet's requests cannot be answered yet, nil when they
+	// can.
 	Ready func(ctx context.Context) error
 }
 
@@ -95,37 +98,48 @@ type Options struct {
 	Rate int
 }
 
-// API is the HTTP interface.
+// API is the HTTP interface over several fleets.
 type API struct {
-	site     Site
-	board    *Board
+	desks    []*desk
 	opt      Options
 	metrics  *metrics
 	requests *access.Limiter
-	queue    chan drumbeat.Prediction
-	cleaner  *cleaner
-	advancer *advancer
+	// pending are operations that Mount will register; nil from then on.
+	pending []func(huma.API)
+	mounted bool
 }
 
-// New makes the HTTP interface of a site.
-func New(site Site, board *Board, opt Options) *API {
+// New makes the HTTP interface of some fleets, at least one and none twice.
+func New(sites []Site, opt Options) (*API, error) {
+	if len(sites) == 0 {
+		return nil, fmt.Errorf("make the API: no fleet is given: %w", drumbeat.ErrInvalid)
+	}
 	if opt.Rate == 0 {
 		opt.Rate = requestRate
 	}
-	return &API{
-		site: site, board: board, opt: opt,
-		metrics:  newMetrics(opt.Registry),
+	a := &API{
+		opt: opt, metrics: newMetrics(opt.Registry),
 		requests: access.NewLimiter(float64(opt.Rate), float64(opt.Rate), opt.Now),
-		queue:    make(chan drumbeat.Prediction, queueLength),
-		cleaner:  newCleaner(site.Fleet),
-		advancer: newAdvancer(site.View),
 	}
+	for i := range sites {
+		if a.find(sites[i].Fleet.Name) != nil {
+			return nil, fmt.Errorf("make the API: fleet %s is given twice: %w", sites[i].Fleet.Name, drumbeat.ErrInvalid)
+		}
+		a.desks = append(a.desks, newDesk(sites[i], a))
+	}
+	a.addPredict()
+	a.addMachines()
+	a.addAlerts()
+	a.addModels()
+	a.addFleets()
+	return a, nil
 }
 
 const (
 	requestRate = 5000
-	// requestTime is how long an answer may take before it is given up: the
-	// slowest part, a durable write, takes milliseconds.
+	// requestTime is how long an answer may take before it is given up, if the
+	// operation does not say otherwise: the slowest part, a durable write, takes
+	// milliseconds.
 	requestTime = 10 * time.Second
 	// maxBody fits a reading of some hundred sensors, or a thousand ids.
 	maxBody = 64 << 10
@@ -136,64 +150,33 @@ const (
 	publishBatch = 512
 )
 
-// Mount adds the API's routes to a router.
+// Mount adds the API's routes to a router, once.
 func (a *API) Mount(rt *access.Router) {
 	api := huma.NewAPI(a.openAPI(), adapter{rt})
-	a.addPredict(api)
-	a.addMachines(api)
-	a.addAlerts(api)
-	a.addModels(api)
+	for _, register := range a.pending {
+		register(api)
+	}
+	a.pending, a.mounted = nil, true
 	a.addHealth(rt, api)
 }
 
-// Run writes the quiet live predictions until ctx ends, and then those that
-// still wait.
+// Board returns the board of a fleet, nil for one that the API does not have.
+func (a *API) Board(name drumbeat.FleetName) *Board {
+	if d := a.find(name); d != nil {
+		return d.board
+	}
+	return nil
+}
+
+// Run writes the quiet live predictions of every fleet until ctx ends, and
+// then those that still wait.
 func (a *API) Run(ctx context.Context) error {
-	batch := make([]drumbeat.Prediction, 0, publishBatch)
-	for {
-		batch = batch[:0]
-		select {
-		case <-ctx.Done():
-			return a.drain(ctx)
-		case p := <-a.queue:
-			batch = append(batch, p)
-		}
-		a.publish(ctx, a.fill(batch))
+	var all sync.WaitGroup
+	for _, d := range a.desks {
+		all.Go(func() { d.writeQuiet(ctx) })
 	}
-}
-
-// fill adds to batch what waits, without waiting for more.
-func (a *API) fill(batch []drumbeat.Prediction) []drumbeat.Prediction {
-	for len(batch) < publishBatch {
-		select {
-		case p := <-a.queue:
-			batch = append(batch, p)
-		default:
-			return batch
-		}
-	}
-	return batch
-}
-
-// drain writes what waits at the end, within a time limit of its own.
-func (a *API) drain(ctx context.Context) error {
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
-	defer cancel()
-	for {
-		batch := a.fill(nil)
-		if len(batch) == 0 {
-			return nil
-		}
-		a.publish(last, batch)
-	}
-}
-
-// publish writes quiet predictions; they may be lost, and are counted.
-func (a *API) publish(ctx context.Context, batch []drumbeat.Prediction) {
-	if err := a.site.Publish(ctx, batch); err != nil {
-		a.metrics.dropped.Add(float64(len(batch)))
-		a.opt.Log.WarnContext(ctx, "quiet predictions lost", "count", len(batch), "error", err)
-	}
+	all.Wait()
+	return nil
 }
 
 // Server makes an HTTP server for a handler, with the limits that keep a slow

@@ -142,12 +142,12 @@ func newShopAt(t testing.TB, rate int) *shop {
 	s := &shop{view: laundry(t), now: newest.Add(10 * time.Minute), wall: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}
 	online := memory.New()
 	s.fill(t, online)
-	s.scorer = serve.NewScorer(s.view)
-	if err := s.scorer.Swap(serve.Models{Champion: &serve.Live{Version: 3, Model: shaken(t, s.view)}}); err != nil {
+	s.scorer = serve.NewScorer(s.view.Fleet)
+	if err := s.scorer.Swap(serve.Models{Champion: &serve.Live{Version: 3, View: s.view, Model: shaken(t, s.view)}}); err != nil {
 		t.Fatal(err)
 	}
 	s.site = serve.Site{
-		Fleet: s.view.Fleet, View: s.view, Online: online, Scorer: s.scorer,
+		Fleet: s.view.Fleet, Online: online, Scorer: s.scorer,
 		Clock: clockOf(func() drumbeat.Time { s.mu.Lock(); defer s.mu.Unlock(); return s.now }),
 		Machines: func() []serve.Known {
 			return []serve.Known{
@@ -176,7 +176,6 @@ func newShopAt(t testing.TB, rate int) *shop {
 		Manifest: func(context.Context, drumbeat.ModelVersion) ([]byte, error) { return []byte(`{"pr_auc":0.5}`), nil },
 		Ready:    func(context.Context) error { return s.fault },
 	}
-	s.board = serve.NewBoard(&s.site, s.wallNow)
 	log := slog.New(slog.DiscardHandler)
 	a, err := access.Open(t.Context(), filepath.Join(t.TempDir(), "access.db"),
 		access.Options{Log: log, Now: time.Now, Random: rand.Reader})
@@ -194,9 +193,13 @@ func newShopAt(t testing.TB, rate int) *shop {
 		}
 		s.tokens[role] = secret
 	}
-	s.api = serve.New(s.site, s.board, serve.Options{
+	s.api, err = serve.New([]serve.Site{s.site}, serve.Options{
 		Version: "test", Log: log, Now: s.wallNow, Registry: prometheus.NewRegistry(), Access: a, Rate: rate,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.board = s.api.Board(s.view.Fleet.Name)
 	s.api.Mount(s.router)
 	return s
 }

@@ -5,12 +5,14 @@ import (
 	"sync"
 
 	"drumbeat"
+	"drumbeat/feature"
 )
 
-// Usual holds what is ordinary for each machine: the median of each feature
-// over the vectors that it was shown, estimated in constant memory. It is safe
-// for concurrent use.
+// Usual holds what is ordinary for each machine in the features of one view:
+// the median of each over the vectors that it was shown, estimated in constant
+// memory. It is safe for concurrent use.
 type Usual struct {
+	hash     drumbeat.Hash
 	features int
 	mu       sync.RWMutex
 	machines map[drumbeat.MachineID][]median
@@ -20,9 +22,9 @@ type Usual struct {
 // days of hourly rows.
 const minUsual = 72
 
-// NewUsual makes an empty Usual for vectors of so many features.
-func NewUsual(features int) *Usual {
-	return &Usual{features: features, machines: map[drumbeat.MachineID][]median{}}
+// NewUsual makes an empty Usual for the vectors of a view.
+func NewUsual(v *feature.View) *Usual {
+	return &Usual{hash: v.Hash, features: len(v.Features), machines: map[drumbeat.MachineID][]median{}}
 }
 
 // Add shows a machine's vector; values are in the view's order, NaN is

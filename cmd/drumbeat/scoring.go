@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"drumbeat"
+	"drumbeat/feature"
 	"drumbeat/ingest"
 	"drumbeat/lake"
 	"drumbeat/materialize"
@@ -63,9 +64,9 @@ func (d *daemon) openStream(ctx context.Context) error {
 		return err
 	}
 	d.closers = append(d.closers, func() error { d.txn.Close(); return nil })
-	d.scorer = serve.NewScorer(d.view)
+	d.scorer = serve.NewScorer(d.def)
 	d.stream, err = materialize.NewStream(ctx, materialize.StreamConfig{
-		Fleet: d.def, View: d.view, Lake: d.lake, Online: d.online, Open: d.reader(d.telemetry),
+		Fleet: d.def, Views: []*feature.View{d.view}, Lake: d.lake, Online: d.online, Open: d.reader(d.telemetry),
 		Committed: committed, Sink: d.sink, Log: d.log,
 	})
 	return err
@@ -103,13 +104,16 @@ func (d *daemon) putInService(ctx context.Context, version *registry.Version) er
 			return err
 		}
 	}
-	return d.scorer.Swap(serve.Models{Champion: &serve.Live{Version: version.Number, Model: m}, Usual: d.usual})
+	return d.scorer.Swap(serve.Models{
+		Champion: &serve.Live{Version: version.Number, View: d.view, Model: m},
+		Usual:    map[drumbeat.Hash]*serve.Usual{d.view.Hash: d.usual},
+	})
 }
 
 // learnUsual reads from gold what is usual for each machine: a row an hour of
 // the last weeks.
 func (d *daemon) learnUsual(ctx context.Context) (*serve.Usual, error) {
-	usual := serve.NewUsual(len(d.view.Features))
+	usual := serve.NewUsual(d.view)
 	now := d.stream.Clock().Now()
 	if now == drumbeat.NoTime {
 		return usual, nil
@@ -166,14 +170,11 @@ func (d *daemon) followAliases(ctx context.Context) error {
 // sink scores a batch of the stream and writes predictions, and the log
 // entries that alerts must know, in one transaction with the offsets.
 func (d *daemon) sink(ctx context.Context, batch materialize.Batch) error {
-	records := make([]topic.Record, 0, len(batch.Outputs))
+	records, models := make([]topic.Record, 0, len(batch.Outputs)), d.scorer.Models()
+	var err error
 	for i := range batch.Outputs {
-		record, err := d.outputRecord(&batch.Outputs[i])
-		if err != nil {
+		if records, err = d.appendRecords(records, models, &batch.Outputs[i]); err != nil {
 			return err
-		}
-		if record != nil {
-			records = append(records, *record)
 		}
 	}
 	if len(batch.Next) > 0 {
@@ -192,29 +193,33 @@ func (d *daemon) sink(ctx context.Context, batch materialize.Batch) error {
 	return nil
 }
 
-// outputRecord makes the record of an output; nil where there is no model yet.
-func (d *daemon) outputRecord(out *materialize.Output) (*topic.Record, error) {
+// appendRecords appends the records of an output: an entry, or what the models
+// say of a vector, nothing where there is no model yet.
+func (d *daemon) appendRecords(
+	records []topic.Record, models *serve.Models, out *materialize.Output,
+) ([]topic.Record, error) {
 	if out.Entry != nil {
 		text, err := json.Marshal(recordOf(out.Entry))
 		if err != nil {
 			return nil, fmt.Errorf("encode log entry at %s: %w", out.Entry.Position, err)
 		}
-		return &topic.Record{
+		return append(records, topic.Record{
 			Topic: d.predictions.Name, Key: string(out.Entry.Machine), Type: typeEntry, Value: text, Time: out.Entry.ArrivalTime,
-		}, nil
+		}), nil
 	}
-	v := out.Vector
-	p, err := d.scorer.Score(v, serve.Asked{Purpose: drumbeat.PurposeLive, Why: serve.WhyAlarm})
-	if errors.Is(err, serve.ErrNoModel) {
-		return nil, nil //nolint:nilnil // no model, no prediction: the vector is online all the same
+	if models == nil {
+		return records, nil // no model, no prediction: the vector is online all the same
 	}
-	if err != nil {
-		return nil, fmt.Errorf("score %s at %s: %w", v.Machine, v.Position, err)
+	predictions := models.Predict(out.View.Hash, out.Vector, nil)
+	models.Learn(out.View.Hash, out.Vector)
+	for i := range predictions {
+		record, err := d.predictionRecord(&predictions[i])
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, *record)
 	}
-	if v.MadeBy == drumbeat.CauseReading && d.usual != nil {
-		d.usual.Add(v.Machine, v.Values)
-	}
-	return d.predictionRecord(&p)
+	return records, nil
 }
 
 func (d *daemon) predictionRecord(p *drumbeat.Prediction) (*topic.Record, error) {
