@@ -104,7 +104,7 @@ func answerOneAlert(ctx context.Context, t *testing.T, link string) {
 func answerNext(ctx context.Context, home string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	const card = `#board a.card[href^="/alerts/"]`
+	const card = `#board a.card[href*="/alerts/"]`
 	err := chromedp.Do(ctx,
 		chromedp.Navigate(home+"/"), chromedp.WaitVisible(card), chromedp.Click(card), chromedp.WaitVisible(`#chart canvas`),
 		chromedp.Click(`label.choice.nothing_wrong`), chromedp.Click(`form.answer.asked button[type=submit]`),

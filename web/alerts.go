@@ -17,12 +17,12 @@ type alertsView struct {
 
 // alertsPage lists the open alerts, the likeliest failure first, and the past
 // ones, the newest first.
-func (s *Site) alertsPage(w http.ResponseWriter, r *http.Request) error {
-	list, err := s.source.Alerts(r.Context(), AlertFilter{Closed: true, Limit: maxListed})
+func (b *board) alertsPage(w http.ResponseWriter, r *http.Request) error {
+	list, err := b.source.Alerts(r.Context(), AlertFilter{Closed: true, Limit: maxListed})
 	if err != nil {
 		return fmt.Errorf("list alerts: %w", err)
 	}
-	open, err := s.source.Alerts(r.Context(), AlertFilter{Limit: maxListed})
+	open, err := b.source.Alerts(r.Context(), AlertFilter{Limit: maxListed})
 	if err != nil {
 		return fmt.Errorf("list open alerts: %w", err)
 	}
@@ -35,5 +35,5 @@ func (s *Site) alertsPage(w http.ResponseWriter, r *http.Request) error {
 	slices.SortStableFunc(v.Open, func(x, y drumbeat.Alert) int {
 		return -cmp.Compare(x.Latest.Probability, y.Latest.Probability)
 	})
-	return s.show(w, r, http.StatusOK, "alerts", &page{Title: "Alerts", Here: "alerts", Follow: true, Main: v})
+	return b.show(w, r, http.StatusOK, "alerts", &page{Title: "Alerts", Here: "alerts", Follow: true, Main: v})
 }

@@ -17,33 +17,33 @@ const (
 )
 
 // answer keeps what a technician found behind an alert.
-func (s *Site) answer(w http.ResponseWriter, r *http.Request) error {
-	alert, err := s.source.Alert(r.Context(), r.PathValue("id"))
+func (b *board) answer(w http.ResponseWriter, r *http.Request) error {
+	alert, err := b.source.Alert(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	if err := s.keep(r, alert.Machine, alert.ID); err != nil {
+	if err := b.keep(r, alert.Machine, alert.ID); err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/alerts/"+pathEscape(alert.ID), http.StatusSeeOther)
+	http.Redirect(w, r, b.base+"/alerts/"+pathEscape(alert.ID), http.StatusSeeOther)
 	return nil
 }
 
 // report keeps what a technician found where no alert was.
-func (s *Site) report(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.source.Machine(r.Context(), drumbeat.MachineID(r.PathValue("id")))
+func (b *board) report(w http.ResponseWriter, r *http.Request) error {
+	m, err := b.source.Machine(r.Context(), drumbeat.MachineID(r.PathValue("id")))
 	if err != nil {
 		return err
 	}
-	if err := s.keep(r, m.ID, ""); err != nil {
+	if err := b.keep(r, m.ID, ""); err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/machines/"+pathEscape(string(m.ID)), http.StatusSeeOther)
+	http.Redirect(w, r, b.base+"/machines/"+pathEscape(string(m.ID)), http.StatusSeeOther)
 	return nil
 }
 
 // keep stores the finding of a form, and in the record who sent it.
-func (s *Site) keep(r *http.Request, m drumbeat.MachineID, alert string) error {
+func (b *board) keep(r *http.Request, m drumbeat.MachineID, alert string) error {
 	if err := r.ParseForm(); err != nil {
 		return fmt.Errorf("read the answer: %w: %w", err, drumbeat.ErrInvalid)
 	}
@@ -57,16 +57,16 @@ func (s *Site) keep(r *http.Request, m drumbeat.MachineID, alert string) error {
 			maxPart, maxNote, drumbeat.ErrInvalid)
 	}
 	person := access.PersonOf(r.Context())
-	kept, err := s.source.Answer(r.Context(), drumbeat.Finding{
-		Fleet: s.source.Fleet.Name, Machine: m, Alert: alert, Outcome: outcome,
+	kept, err := b.source.Answer(r.Context(), drumbeat.Finding{
+		Fleet: b.source.Fleet.Name, Machine: m, Alert: alert, Outcome: outcome,
 		Part: part, Note: note, Who: person.Name,
 	})
 	if err != nil {
 		return err
 	}
-	act := access.Act{By: person, What: "finding recorded", Subject: kept.ID, Detail: string(m) + ": " + string(outcome)}
-	if err := s.opt.Access.Record(r.Context(), act); err != nil {
-		s.opt.Log.ErrorContext(r.Context(), "finding kept, but not in the record of acts", "finding", kept.ID, "error", err)
+	act := access.Act{By: person, What: "finding recorded", Subject: kept.ID, Detail: string(b.source.Fleet.Name) + "/" + string(m) + ": " + string(outcome)}
+	if err := b.opt.Access.Record(r.Context(), act); err != nil {
+		b.opt.Log.ErrorContext(r.Context(), "finding kept, but not in the record of acts", "finding", kept.ID, "error", err)
 	}
 	return nil
 }

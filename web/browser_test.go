@@ -178,7 +178,7 @@ func (b *tab) open(h *house, path string) {
 	b.t.Helper()
 	b.do(chromedp.Navigate(h.server.URL + path))
 	b.until(`document.readyState === "complete" && document.querySelector("#live")?.dataset.state === "live"`)
-	if strings.HasPrefix(path, "/machines") || strings.HasPrefix(path, "/alerts/") {
+	if strings.Contains(path, "/machines/") || strings.Contains(path, "/fleets/laundry/alerts/") {
 		b.until(`!!document.querySelector(".plot canvas")`)
 	}
 }
@@ -187,7 +187,7 @@ func (b *tab) open(h *house, path string) {
 func (b *tab) signIn(h *house, role access.Role) {
 	b.t.Helper()
 	b.do(chromedp.Navigate(h.link(b.t, role)), chromedp.Click(chromedp.CSS(".send")))
-	b.until(`location.pathname === "/"`)
+	b.until(`location.pathname === "/fleets/laundry/"`)
 }
 
 // press presses one key as a keyboard does: a page that handles it keeps it
@@ -277,10 +277,10 @@ func TestEveryPageIsAccessibleAndFitsInEverySchemeAndSize(t *testing.T) {
 			b.do(chromedp.Navigate(h.link(t, access.Technician)))
 			check("link")
 			b.do(chromedp.Click(chromedp.CSS(".send")))
-			b.until(`location.pathname === "/"`)
+			b.until(`location.pathname === "/fleets/laundry/"`)
 			for name, path := range map[string]string{
-				"fleet": "/", "alerts": "/alerts", "alert": "/alerts/a-1", "machine": "/machines/W-005",
-				"closed": "/alerts/a-3", "silent": "/machines/W-058", "nothing": "/?q=zebra",
+				"fleet": "/fleets/laundry/", "alerts": "/fleets/laundry/alerts", "alert": "/fleets/laundry/alerts/a-1", "machine": "/fleets/laundry/machines/W-005",
+				"closed": "/fleets/laundry/alerts/a-3", "silent": "/fleets/laundry/machines/W-058", "nothing": "/fleets/laundry/?q=zebra",
 			} {
 				b.open(h, path)
 				check(name)
@@ -313,7 +313,7 @@ func TestANewAlertAppearsByItself(t *testing.T) {
 	h := newHouse(t)
 	b := newTab(t, h, 1280, 800, "light")
 	b.signIn(h, access.Technician)
-	b.open(h, "/")
+	b.open(h, "/fleets/laundry/")
 	js[int](b, `window.sameDocument = 1`)
 	h.open("W-099", 0.91, 0)
 	b.until(`document.querySelector(".toast a")?.textContent.includes("W-099")`)
@@ -332,7 +332,7 @@ func TestAFollowerThatLostTheServerComesBackWhereItWas(t *testing.T) {
 	h := newHouse(t)
 	b := newTab(t, h, 1280, 800, "light")
 	b.signIn(h, access.Technician)
-	b.open(h, "/")
+	b.open(h, "/fleets/laundry/")
 	h.open("W-099", 0.91, 0)
 	b.until(`!!document.querySelector(".toast")`)
 	h.server.CloseClientConnections()
@@ -352,7 +352,7 @@ func TestAnAlertIsAnsweredInTwoTaps(t *testing.T) {
 	h := newHouse(t)
 	b := newTab(t, h, 360, 780, "light")
 	b.signIn(h, access.Technician)
-	b.open(h, "/alerts/a-1")
+	b.open(h, "/fleets/laundry/alerts/a-1")
 	b.do(
 		chromedp.Click(chromedp.CSS("label.repaired")),
 		chromedp.Click(chromedp.CSS("form.asked .send")),
@@ -383,7 +383,7 @@ func TestTheKeyboardIsEnough(t *testing.T) {
 	b.do(chromedp.KeyEvent("\u0301")) // ArrowDown
 	b.until(`document.activeElement.matches("[data-walk]")`)
 	b.do(chromedp.KeyEvent("\r"))
-	b.until(`location.pathname.startsWith("/alerts/") && !!document.querySelector(".plot canvas")`)
+	b.until(`location.pathname.startsWith("/fleets/laundry/alerts/") && !!document.querySelector(".plot canvas")`)
 	b.press("3")
 	b.until(`document.querySelector("form.asked input:checked")?.value === "nothing_wrong"`)
 	b.do(chromedp.KeyEvent("\r"))
@@ -397,7 +397,7 @@ func TestSearchAndFilterNarrowTheFleetWithoutReloading(t *testing.T) {
 	h := newHouse(t)
 	b := newTab(t, h, 1280, 800, "light")
 	b.signIn(h, access.Viewer)
-	b.open(h, "/")
+	b.open(h, "/fleets/laundry/")
 	js[int](b, `window.sameDocument = 1`)
 	b.do(chromedp.Click(chromedp.CSS("a.chip.off")))
 	b.until(`[...document.querySelectorAll("[data-walk] .state")].every(e => e.textContent === "Off")`)
@@ -415,7 +415,7 @@ func TestTheChartShowsTheTellingSensorAndSwitches(t *testing.T) {
 	h := newHouse(t)
 	b := newTab(t, h, 1280, 800, "light")
 	b.signIn(h, access.Viewer)
-	b.open(h, "/alerts/a-1")
+	b.open(h, "/fleets/laundry/alerts/a-1")
 	b.until(`document.querySelector("#chart-sum").textContent.startsWith("vibration over 21 days")`)
 	b.do(chromedp.Click(chromedp.Search(`//label[span="pressure"]`)))
 	b.until(`document.querySelector("#chart-sum").textContent.startsWith("pressure over 21 days")`)

@@ -31,10 +31,10 @@ type beatBody struct {
 
 // events streams changes of alerts as server-sent events. A follower that
 // comes back says with Last-Event-ID where it was.
-func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
+func (b *board) events(w http.ResponseWriter, r *http.Request) error {
 	select {
-	case s.streams <- struct{}{}:
-		defer func() { <-s.streams }()
+	case b.streams <- struct{}{}:
+		defer func() { <-b.streams }()
 	default:
 		return fmt.Errorf("follow events: %d pages follow already: %w", maxStreams, drumbeat.ErrLimit)
 	}
@@ -48,27 +48,27 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), streamLife)
 	defer cancel()
-	changes, err := s.source.Subscribe(ctx, after)
+	changes, err := b.source.Subscribe(ctx, after)
 	if err != nil {
 		return fmt.Errorf("follow events: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := stream{w: w, flush: http.NewResponseController(w)}
 	defer out.release()
-	if out.send("retry: 2000\n\n") != nil || out.beat(s.source.Now()) != nil {
+	if out.send("retry: 2000\n\n") != nil || out.beat(b.source.Now()) != nil {
 		return nil // the follower went away before it began
 	}
-	beat := time.NewTicker(s.opt.Beat)
+	beat := time.NewTicker(b.opt.Beat)
 	defer beat.Stop()
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.stopped:
+		case <-b.stopped:
 			return nil
 		case <-beat.C:
-			err = out.beat(s.source.Now())
+			err = out.beat(b.source.Now())
 		case event, more := <-changes:
 			if !more {
 				return nil

@@ -73,12 +73,12 @@ var stateOrder = [...]drumbeat.MachineState{
 }
 
 // fleetPage shows every machine, those to look at first.
-func (s *Site) fleetPage(w http.ResponseWriter, r *http.Request) error {
-	machines, err := s.source.Machines(r.Context())
+func (b *board) fleetPage(w http.ResponseWriter, r *http.Request) error {
+	machines, err := b.source.Machines(r.Context())
 	if err != nil {
 		return fmt.Errorf("list machines: %w", err)
 	}
-	alerts, err := s.source.Alerts(r.Context(), AlertFilter{Limit: maxListed})
+	alerts, err := b.source.Alerts(r.Context(), AlertFilter{Limit: maxListed})
 	if err != nil {
 		return fmt.Errorf("list open alerts: %w", err)
 	}
@@ -86,11 +86,11 @@ func (s *Site) fleetPage(w http.ResponseWriter, r *http.Request) error {
 	for i := range alerts {
 		open[alerts[i].Machine] = &alerts[i]
 	}
-	v := s.fleetView(machines, open, r.URL.Query())
-	return s.show(w, r, http.StatusOK, "fleet", &page{Title: v.Headline, Here: "fleet", Follow: true, Main: v})
+	v := b.fleetView(machines, open, r.URL.Query())
+	return b.show(w, r, http.StatusOK, "fleet", &page{Title: v.Headline, Here: "fleet", Follow: true, Main: v})
 }
 
-func (s *Site) fleetView(
+func (b *board) fleetView(
 	machines []drumbeat.Machine, open map[drumbeat.MachineID]*drumbeat.Alert, q url.Values,
 ) *fleetView {
 	v := &fleetView{
@@ -101,7 +101,7 @@ func (s *Site) fleetView(
 	loud := 0
 	for i := range machines {
 		counts[machines[i].State]++
-		t := s.tile(&machines[i], open)
+		t := b.tile(&machines[i], open)
 		if isLoud(&t) {
 			loud++
 		}
@@ -127,12 +127,12 @@ func (s *Site) fleetView(
 		}
 	}
 	v.Headline, v.Under = headline(loud, counts, len(machines))
-	v.Chips = v.chips(counts)
+	v.Chips = v.chips(b.base, counts)
 	return v
 }
 
 // tile makes a machine's entry.
-func (s *Site) tile(m *drumbeat.Machine, open map[drumbeat.MachineID]*drumbeat.Alert) tile {
+func (b *board) tile(m *drumbeat.Machine, open map[drumbeat.MachineID]*drumbeat.Alert) tile {
 	t := tile{Machine: *m, Risk: math.NaN(), Alert: open[m.ID]}
 	var about []string
 	for _, value := range m.Static {
@@ -241,7 +241,7 @@ func headline(loud int, counts map[drumbeat.MachineState]int, total int) (first,
 	return first, strings.Join(parts, ", ") + "."
 }
 
-func (v *fleetView) chips(counts map[drumbeat.MachineState]int) []chip {
+func (v *fleetView) chips(base string, counts map[drumbeat.MachineState]int) []chip {
 	link := func(state drumbeat.MachineState) string {
 		q := url.Values{}
 		if state != "" {
@@ -251,9 +251,9 @@ func (v *fleetView) chips(counts map[drumbeat.MachineState]int) []chip {
 			q.Set("q", v.Search)
 		}
 		if len(q) == 0 {
-			return "/"
+			return base + "/"
 		}
-		return "/?" + q.Encode()
+		return base + "/?" + q.Encode()
 	}
 	list := []chip{{Count: v.Total, Current: v.State == "", Link: link("")}}
 	for _, state := range stateOrder {

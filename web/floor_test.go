@@ -295,7 +295,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h := &house{floor: newFloor(), access: a, router: a.NewRouter()}
-	site, err := web.New(h.source(), web.Options{Log: log, Access: a, Beat: time.Second})
+	site, err := web.New([]web.Source{h.source()}, web.Options{Log: log, Access: a, Beat: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

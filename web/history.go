@@ -51,10 +51,10 @@ type span struct {
 }
 
 // history answers with the data of a machine's chart.
-func (s *Site) history(w http.ResponseWriter, r *http.Request) error {
+func (b *board) history(w http.ResponseWriter, r *http.Request) error {
 	id := drumbeat.MachineID(r.PathValue("id"))
 	name := r.URL.Query().Get("sensor")
-	at := slices.IndexFunc(s.source.Fleet.Sensors, func(sensor Sensor) bool { return sensor.Name == name })
+	at := slices.IndexFunc(b.source.Fleet.Sensors, func(sensor Sensor) bool { return sensor.Name == name })
 	if at < 0 {
 		return fmt.Errorf("chart of sensor %q: the fleet has no such sensor: %w", name, drumbeat.ErrNotFound)
 	}
@@ -62,7 +62,7 @@ func (s *Site) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || days < 1 || days > maxDays {
 		return fmt.Errorf("chart: days %q: want 1 to %d: %w", r.URL.Query().Get("days"), maxDays, drumbeat.ErrInvalid)
 	}
-	until := s.source.Now()
+	until := b.source.Now()
 	if until == drumbeat.NoTime {
 		return fmt.Errorf("chart of %s: no reading has arrived yet: %w", id, drumbeat.ErrNotFound)
 	}
@@ -73,9 +73,9 @@ func (s *Site) history(w http.ResponseWriter, r *http.Request) error {
 		}
 		until = min(until, drumbeat.At(asked))
 	}
-	c, err := s.chart(r, HistoryQuery{
+	c, err := b.chart(r, HistoryQuery{
 		Machine: id, Sensor: name, From: until.Add(-time.Duration(days) * 24 * time.Hour), To: until,
-	}, &s.source.Fleet.Sensors[at])
+	}, &b.source.Fleet.Sensors[at])
 	if err != nil {
 		return err
 	}
@@ -88,12 +88,12 @@ func (s *Site) history(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Site) chart(r *http.Request, q HistoryQuery, sensor *Sensor) (*chart, error) {
-	h, err := s.source.History(r.Context(), q)
+func (b *board) chart(r *http.Request, q HistoryQuery, sensor *Sensor) (*chart, error) {
+	h, err := b.source.History(r.Context(), q)
 	if err != nil {
 		return nil, fmt.Errorf("history of %s: %w", q.Machine, err)
 	}
-	alerts, err := s.source.Alerts(r.Context(), AlertFilter{Machine: q.Machine, Closed: true, Limit: maxPast})
+	alerts, err := b.source.Alerts(r.Context(), AlertFilter{Machine: q.Machine, Closed: true, Limit: maxPast})
 	if err != nil {
 		return nil, fmt.Errorf("list alerts of %s: %w", q.Machine, err)
 	}
@@ -111,7 +111,7 @@ func (s *Site) chart(r *http.Request, q HistoryQuery, sensor *Sensor) (*chart, e
 			c.Alerts = append(c.Alerts, span{seconds(a.OpenedAt), seconds(to), open, a.ID})
 		}
 	}
-	c.Usual = usual(h, alerts, s.source.Fleet.Horizon)
+	c.Usual = usual(h, alerts, b.source.Fleet.Horizon)
 	c.Summary = summary(sensor, h, int(q.To.Sub(q.From)/(24*time.Hour)), c.Usual)
 	for _, i := range thin(h.Values, maxPoints) {
 		c.Times = append(c.Times, seconds(h.Times[i]))

@@ -88,9 +88,9 @@ var reports = [...]outcomeChoice{
 }
 
 // machinePage shows a machine, with its open alert if it has one.
-func (s *Site) machinePage(w http.ResponseWriter, r *http.Request) error {
+func (b *board) machinePage(w http.ResponseWriter, r *http.Request) error {
 	id := drumbeat.MachineID(r.PathValue("id"))
-	m, past, err := s.machineAndPast(r, id)
+	m, past, err := b.machineAndPast(r, id)
 	if err != nil {
 		return err
 	}
@@ -98,23 +98,23 @@ func (s *Site) machinePage(w http.ResponseWriter, r *http.Request) error {
 	if i := slices.IndexFunc(past, func(a drumbeat.Alert) bool { return a.ClosedAt == drumbeat.NoTime }); i >= 0 {
 		alert = &past[i]
 	}
-	v := s.machineView(m, alert, past)
-	return s.show(w, r, http.StatusOK, "machine", &page{Title: string(id), Here: "fleet", Follow: true, Main: v})
+	v := b.machineView(m, alert, past)
+	return b.show(w, r, http.StatusOK, "machine", &page{Title: string(id), Here: "fleet", Follow: true, Main: v})
 }
 
 // alertPage shows an alert on its machine.
-func (s *Site) alertPage(w http.ResponseWriter, r *http.Request) error {
-	alert, err := s.source.Alert(r.Context(), r.PathValue("id"))
+func (b *board) alertPage(w http.ResponseWriter, r *http.Request) error {
+	alert, err := b.source.Alert(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	m, past, err := s.machineAndPast(r, alert.Machine)
+	m, past, err := b.machineAndPast(r, alert.Machine)
 	if err != nil {
 		return err
 	}
-	v := s.machineView(m, &alert, past)
+	v := b.machineView(m, &alert, past)
 	if alert.FindingID != "" {
-		f, err := s.source.Finding(r.Context(), alert.FindingID)
+		f, err := b.source.Finding(r.Context(), alert.FindingID)
 		if err != nil && !errors.Is(err, drumbeat.ErrNotFound) {
 			return fmt.Errorf("read finding of alert %s: %w", alert.ID, err)
 		}
@@ -123,15 +123,15 @@ func (s *Site) alertPage(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p := &page{Title: "Alert for " + string(m.ID), Here: "alerts", Follow: true, Main: v}
-	return s.show(w, r, http.StatusOK, "machine", p)
+	return b.show(w, r, http.StatusOK, "machine", p)
 }
 
-func (s *Site) machineAndPast(r *http.Request, id drumbeat.MachineID) (drumbeat.Machine, []drumbeat.Alert, error) {
-	m, err := s.source.Machine(r.Context(), id)
+func (b *board) machineAndPast(r *http.Request, id drumbeat.MachineID) (drumbeat.Machine, []drumbeat.Alert, error) {
+	m, err := b.source.Machine(r.Context(), id)
 	if err != nil {
 		return drumbeat.Machine{}, nil, err
 	}
-	past, err := s.source.Alerts(r.Context(), AlertFilter{Machine: id, Closed: true, Limit: maxPast})
+	past, err := b.source.Alerts(r.Context(), AlertFilter{Machine: id, Closed: true, Limit: maxPast})
 	if err != nil {
 		return drumbeat.Machine{}, nil, fmt.Errorf("list alerts of %s: %w", id, err)
 	}
@@ -144,10 +144,10 @@ const afterAlert = 2 * 24 * time.Hour
 // maxPast is how many alerts of a machine are listed.
 const maxPast = 50
 
-func (s *Site) machineView(m drumbeat.Machine, alert *drumbeat.Alert, past []drumbeat.Alert) *machineView {
+func (b *board) machineView(m drumbeat.Machine, alert *drumbeat.Alert, past []drumbeat.Alert) *machineView {
 	v := &machineView{Machine: m, Alert: alert, Past: past, Outcomes: choices[:]}
 	v.Chart = chartView{
-		From: "/machines/" + pathEscape(string(m.ID)) + "/history", Sensors: s.source.Fleet.Sensors,
+		From: b.base + "/machines/" + pathEscape(string(m.ID)) + "/history", Sensors: b.source.Fleet.Sensors,
 		Days: []int{7, 21, 90}, First: 21, Until: drumbeat.NoTime,
 	}
 	if v.Closed() {
@@ -157,8 +157,8 @@ func (s *Site) machineView(m drumbeat.Machine, alert *drumbeat.Alert, past []dru
 		v.Outcomes = reports[:]
 	}
 	for i, value := range m.Static {
-		if value != "" && i < len(s.source.Fleet.Static) {
-			v.Static = append(v.Static, attribute{s.source.Fleet.Static[i], strings.ReplaceAll(value, "_", " ")})
+		if value != "" && i < len(b.source.Fleet.Static) {
+			v.Static = append(v.Static, attribute{b.source.Fleet.Static[i], strings.ReplaceAll(value, "_", " ")})
 		}
 	}
 	switch {
@@ -171,20 +171,20 @@ func (s *Site) machineView(m drumbeat.Machine, alert *drumbeat.Alert, past []dru
 		v.Chart.Sensor = v.Chart.Sensors[0].Name
 	}
 	if p := v.Prediction; p != nil {
-		within := length(s.source.Fleet.Horizon)
+		within := length(b.source.Fleet.Horizon)
 		v.Words = likely(p.Probability) + " within " + within
 		v.Count = outOf(p.Probability, within)
 		v.Why = whyLines(p)
-		v.Notes = s.notes(p)
-		v.Chart.Sensor = s.telling(p, v.Chart.Sensor)
+		v.Notes = notes(p)
+		v.Chart.Sensor = b.telling(p, v.Chart.Sensor)
 	}
 	return v
 }
 
 // telling is the sensor of the weightiest reason that raises the risk.
-func (s *Site) telling(p *drumbeat.Prediction, otherwise string) string {
+func (b *board) telling(p *drumbeat.Prediction, otherwise string) string {
 	for _, reason := range p.Reasons {
-		if sensor := s.source.Fleet.SensorOf[reason.Feature]; sensor != "" && reason.Contribution > 0 {
+		if sensor := b.source.Fleet.SensorOf[reason.Feature]; sensor != "" && reason.Contribution > 0 {
 			return sensor
 		}
 	}
@@ -216,7 +216,7 @@ func whyLines(p *drumbeat.Prediction) []whyLine {
 }
 
 // notes says what limits a prediction.
-func (s *Site) notes(p *drumbeat.Prediction) []string {
+func notes(p *drumbeat.Prediction) []string {
 	var list []string
 	for _, flag := range p.Flags {
 		switch flag {

@@ -16,17 +16,52 @@ import (
 type page struct {
 	Title  string
 	Here   string // which entry of the navigation this is
-	Fleet  *Fleet
 	Person access.Person
-	Now    drumbeat.Time
-	Open   int    // open alerts
-	IDs    string // theirs, apart by spaces
-	Follow bool   // follow events
+	Now    drumbeat.Time // the fleet's clock
+	Open   int           // open alerts of the fleet
+	IDs    string        // theirs, apart by spaces
+	Follow bool          // follow events of the fleet
+	// Rest is the least number of seconds between two renewals of a page that
+	// is shown: figures of a day do not change by the beat. Negative is never.
+	Rest   int
+	Fleets []fleetLink // every fleet
 	Main   any
+
+	board *board // nil on pages of no fleet
 }
+
+// fleetLink leads to a fleet.
+type fleetLink struct {
+	Name    drumbeat.FleetName
+	Title   string
+	Link    string
+	Current bool
+}
+
+// Fleet is the page's fleet, nil on pages of none.
+func (p *page) Fleet() *Fleet {
+	if p.board == nil {
+		return nil
+	}
+	return &p.board.source.Fleet
+}
+
+// Base is the path that the fleet's pages live under, "" on pages of none.
+func (p *page) Base() string {
+	if p.board == nil {
+		return ""
+	}
+	return p.board.base
+}
+
+// Several says whether there is more than one fleet.
+func (p *page) Several() bool { return len(p.Fleets) > 1 }
 
 // May says whether the reader may answer alerts.
 func (p *page) May() bool { return p.Person.Role.May(access.Technician) }
+
+// Engineer says whether the reader may decide what serves.
+func (p *page) Engineer() bool { return p.Person.Role.May(access.Engineer) }
 
 // SignedIn says whether there is a reader that we know.
 func (p *page) SignedIn() bool { return p.Person.Role > access.Anyone }
@@ -35,13 +70,13 @@ func (p *page) SignedIn() bool { return p.Person.Role > access.Anyone }
 // shared parts.
 func (s *Site) loadPages() (map[string]*template.Template, error) {
 	functions := template.FuncMap{
-		"asset": s.assets.address, "because": because,
-		"percent": percent, "permille": permille, "likely": likely, "count": count,
+		"asset": s.assets.address, "because": because, "path": escaped,
+		"percent": percent, "number": number, "plural": pluralOf, "permille": permille, "likely": likely, "count": count,
 		"day": day, "clock": clock, "iso": iso, "ago": ago, "length": length,
 		"stateWord": stateWord, "outcomeWord": outcomeWord,
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"fleet", "machine", "alerts", "sign-in", "error"} {
+	for _, name := range []string{"overview", "fleet", "machine", "alerts", "sign-in", "error"} {
 		t, err := template.New("layout.html").Funcs(functions).
 			ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
@@ -54,9 +89,15 @@ func (s *Site) loadPages() (map[string]*template.Template, error) {
 
 // show renders a page whole before the first byte of it is sent.
 func (s *Site) show(w http.ResponseWriter, r *http.Request, status int, name string, p *page) error {
-	p.Fleet, p.Person, p.Now = &s.source.Fleet, access.PersonOf(r.Context()), s.source.Now()
-	if p.SignedIn() {
-		open, err := s.source.Alerts(r.Context(), AlertFilter{Limit: maxListed})
+	p.Person, p.Now = access.PersonOf(r.Context()), drumbeat.NoTime
+	for _, b := range s.boards {
+		p.Fleets = append(p.Fleets, fleetLink{b.source.Fleet.Name, b.title(), b.base + sections[p.Here], b == p.board})
+	}
+	if p.board != nil {
+		p.Now = p.board.source.Now()
+	}
+	if p.SignedIn() && p.board != nil {
+		open, err := p.board.source.Alerts(r.Context(), AlertFilter{Limit: maxListed})
 		if err != nil {
 			return fmt.Errorf("count open alerts: %w", err)
 		}
@@ -90,7 +131,7 @@ type kind struct {
 //nolint:gochecknoglobals // a constant table
 var kinds = [...]kind{
 	{drumbeat.ErrNotFound, http.StatusNotFound, trouble{
-		What: "There is no such page", Next: "The fleet page lists every machine.",
+		What: "There is no such page", Next: "It may have gone, or been renamed. Go on from here:",
 	}},
 	{drumbeat.ErrInvalid, http.StatusUnprocessableEntity, trouble{
 		What: "That was not accepted", Next: "Go back, correct it and send it again.",
@@ -103,8 +144,13 @@ var kinds = [...]kind{
 	}},
 }
 
-// handler shows the errors of handle as a page.
+// handler shows the errors of handle as a page of no fleet.
 func (s *Site) handler(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return s.handlerOf(nil, handle)
+}
+
+// handlerOf shows the errors of handle as a page of a fleet.
+func (s *Site) handlerOf(b *board, handle func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		err := handle(w, r)
@@ -121,7 +167,7 @@ func (s *Site) handler(handle func(http.ResponseWriter, *http.Request) error) ht
 		} else {
 			s.opt.Log.ErrorContext(r.Context(), "page not shown", "path", r.URL.Path, "error", err)
 		}
-		if err := s.show(w, r, status, "error", &page{Title: t.What, Main: t}); err != nil {
+		if err := s.show(w, r, status, "error", &page{Title: t.What, Main: t, board: b}); err != nil {
 			http.Error(w, t.What, status)
 		}
 	})
@@ -133,3 +179,18 @@ const (
 	// maxListed is how many alerts are listed.
 	maxListed = 200
 )
+
+// escaped is an id as one segment of a path. Templates leave a slash or a
+// question mark in an id as it is, which would lead elsewhere.
+func escaped(id any) string { return pathEscape(fmt.Sprint(id)) }
+
+// alertRow is an alert in a list.
+type alertRow struct {
+	drumbeat.Alert
+	Link string
+}
+
+// Row is an alert in a list of this page.
+func (p *page) Row(a drumbeat.Alert) alertRow {
+	return alertRow{a, p.Base() + "/alerts/" + pathEscape(a.ID)}
+}

@@ -1,17 +1,23 @@
 // Package web is the page on which technicians see their machines: which one
-// is about to fail, why, and what to answer.
+// is about to fail, why, and what to answer; and on which engineers see the
+// models behind it: how good they are, whether they still fit, and what serves
+// next.
 //
 // It renders HTML on the server, follows new alerts by server-sent events, and
-// loads nothing from elsewhere. What it shows comes from the functions of a
-// [Source]. Its scripts are fetched and bundled by make build and embedded;
-// [New] says so when they are missing.
+// loads nothing from elsewhere. What it shows of a fleet comes from the
+// functions of a [Source]; the pages of a fleet live under /fleets/{fleet}/.
+// Its scripts are fetched and bundled by make build and embedded; [New] says
+// so when they are missing.
 package web
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +25,9 @@ import (
 	"drumbeat/access"
 )
 
-// Source is where the page's content comes from. The functions must be safe
-// for concurrent use.
+// Source is where the content of one fleet's pages comes from. The functions
+// must be safe for concurrent use. Those from Models on may be nil: then their
+// pages are empty and their actions are not offered.
 type Source struct {
 	Fleet Fleet
 	// Now is the fleet's clock (T6); drumbeat.NoTime before the first item.
@@ -47,6 +54,29 @@ type Source struct {
 	// only what is new is sent. A subscriber that falls behind may be closed
 	// early; it subscribes again from the last event that it saw.
 	Subscribe func(ctx context.Context, after int64) (<-chan Event, error)
+
+	// Models returns the fleet's model versions and what became of them. The
+	// overview and the page of models ask for it at each view.
+	Models func(ctx context.Context) (Models, error)
+	// Report returns how good a version was when it was trained, or
+	// drumbeat.ErrNotFound.
+	Report func(ctx context.Context, version drumbeat.ModelVersion) (Report, error)
+	// Health returns the newest drift report and the live measures. The
+	// overview asks for it too.
+	Health func(ctx context.Context) (Health, error)
+	// Quality returns what became of what arrived, by day.
+	Quality func(ctx context.Context) (Quality, error)
+
+	// Promote makes a version the champion. A version that the gate did not
+	// pass needs an override, the engineer's reason; "" without one. Who asks
+	// is access.PersonOf(ctx), here and below. drumbeat.ErrConflict: somebody
+	// was first.
+	Promote func(ctx context.Context, version drumbeat.ModelVersion, override string) error
+	// Rollback makes Models.Previous the champion again.
+	Rollback func(ctx context.Context, why string) error
+	// Retrain starts a retraining, or finds the one that runs already, and
+	// returns its id.
+	Retrain func(ctx context.Context, why string) (runID string, err error)
 }
 
 // Fleet is what the page says about the fleet as a whole.
@@ -115,9 +145,9 @@ type Options struct {
 	Beat time.Duration
 }
 
-// Site is the page.
+// Site is the page of all fleets.
 type Site struct {
-	source  Source
+	boards  []*board // by name
 	opt     Options
 	pages   map[string]*template.Template
 	assets  *assets
@@ -130,9 +160,9 @@ type Site struct {
 // a connection.
 const maxStreams = 512
 
-// New makes the page. It fails if this program was built without the page's
-// scripts.
-func New(source Source, opt Options) (*Site, error) {
+// New makes the page of one or more fleets. It fails if two have one name, and
+// if this program was built without the page's scripts.
+func New(sources []Source, opt Options) (*Site, error) {
 	if opt.Beat == 0 {
 		opt.Beat = 3 * time.Second
 	}
@@ -140,7 +170,17 @@ func New(source Source, opt Options) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{source: source, opt: opt, assets: files, streams: make(chan struct{}, maxStreams), stopped: make(chan struct{})}
+	s := &Site{opt: opt, assets: files, streams: make(chan struct{}, maxStreams), stopped: make(chan struct{})}
+	if len(sources) == 0 {
+		return nil, fmt.Errorf("make the page: there is no fleet: %w", drumbeat.ErrInvalid)
+	}
+	for _, source := range sources {
+		if s.board(source.Fleet.Name) != nil {
+			return nil, fmt.Errorf("make the page: two fleets are named %s: %w", source.Fleet.Name, drumbeat.ErrInvalid)
+		}
+		s.boards = append(s.boards, &board{Site: s, source: source, base: fleetPath(source.Fleet.Name)})
+	}
+	slices.SortFunc(s.boards, func(x, y *board) int { return cmp.Compare(x.source.Fleet.Name, y.source.Fleet.Name) })
 	if s.pages, err = s.loadPages(); err != nil {
 		return nil, err
 	}
@@ -153,25 +193,44 @@ func (s *Site) Stop() { s.stop.Do(func() { close(s.stopped) }) }
 
 // Mount adds the page's routes to a router.
 func (s *Site) Mount(rt *access.Router) {
-	type handler = func(w http.ResponseWriter, r *http.Request) error
 	for _, route := range []struct {
 		pattern string
 		least   access.Role
-		handle  handler
+		handle  func(w http.ResponseWriter, r *http.Request) error
 	}{
-		{"GET /{$}", access.Viewer, s.fleetPage},
-		{"GET /machines/{id}", access.Viewer, s.machinePage},
-		{"GET /machines/{id}/history", access.Viewer, s.history},
-		{"POST /machines/{id}/finding", access.Technician, s.report},
-		{"GET /alerts", access.Viewer, s.alertsPage},
-		{"GET /alerts/{id}", access.Viewer, s.alertPage},
-		{"POST /alerts/{id}/finding", access.Technician, s.answer},
-		{"GET /events", access.Viewer, s.events},
+		{"GET /{$}", access.Viewer, s.overviewPage},
+		{"GET /fleets/{path...}", access.Viewer, s.notFound},
 		{"GET " + access.SignInPath, access.Anyone, s.signInPage},
 		{"POST " + access.SignInPath, access.Anyone, s.signIn},
 		{"POST /sign-out", access.Anyone, s.signOut},
 		{"GET /assets/{path...}", access.Anyone, s.assets.serve},
 	} {
 		rt.Handle(route.pattern, route.least, s.handler(route.handle))
+	}
+	for _, route := range []struct {
+		method, path string // below /fleets/{fleet}
+		least        access.Role
+		handle       func(b *board, w http.ResponseWriter, r *http.Request) error
+	}{
+		{"GET", "/{$}", access.Viewer, (*board).fleetPage},
+		{"GET", "/machines/{id}", access.Viewer, (*board).machinePage},
+		{"GET", "/machines/{id}/history", access.Viewer, (*board).history},
+		{"POST", "/machines/{id}/finding", access.Technician, (*board).report},
+		{"GET", "/alerts", access.Viewer, (*board).alertsPage},
+		{"GET", "/alerts/{id}", access.Viewer, (*board).alertPage},
+		{"POST", "/alerts/{id}/finding", access.Technician, (*board).answer},
+		{"GET", "/events", access.Viewer, (*board).events},
+		{"GET", "/health", access.Viewer, (*board).healthPage},
+		{"GET", "/quality", access.Viewer, (*board).qualityPage},
+		{"GET", "/models", access.Viewer, (*board).modelsPage},
+		{"GET", "/models/{version}", access.Viewer, (*board).versionPage},
+		{"GET", "/models/{version}/promote", access.Engineer, (*board).promotePage},
+		{"POST", "/models/{version}/promote", access.Engineer, (*board).promote},
+		{"GET", "/models/rollback", access.Engineer, (*board).rollbackPage},
+		{"POST", "/models/rollback", access.Engineer, (*board).rollback},
+		{"GET", "/models/retrain", access.Engineer, (*board).retrainPage},
+		{"POST", "/models/retrain", access.Engineer, (*board).retrain},
+	} {
+		rt.Handle(route.method+" /fleets/{fleet}"+route.path, route.least, s.boardHandler(route.handle))
 	}
 }

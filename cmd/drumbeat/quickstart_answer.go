@@ -333,7 +333,8 @@ func (q *quickstart) answerByPage(ctx context.Context, id string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	status, err := v.post(ctx, "/alerts/"+url.PathEscape(id)+"/finding", url.Values{"outcome": {string(drumbeat.OutcomeRepaired)}})
+	path := fmt.Sprintf("/fleets/%s/alerts/%s/finding", url.PathEscape(string(q.daemon.def.Name)), url.PathEscape(id))
+	status, err := v.post(ctx, path, url.Values{"outcome": {string(drumbeat.OutcomeRepaired)}})
 	if err != nil {
 		return status, fmt.Errorf("answer at the page: %w", err)
 	}

@@ -68,11 +68,13 @@
     if (!busy()) refresh();
   }
 
+  const address = (alert) => document.body.dataset.base + "/alerts/" + encodeURIComponent(alert.id);
+
   function toast(alert) {
     const box = document.createElement("div");
     box.className = "toast";
     const link = document.createElement("a");
-    link.href = "/alerts/" + encodeURIComponent(alert.id);
+    link.href = address(alert);
     link.textContent = `New alert: ${alert.machine}. ${alert.words}, ${alert.percent}.`;
     const close = document.createElement("button");
     close.type = "button";
@@ -85,20 +87,20 @@
     while (toasts.children.length > 3) toasts.firstElementChild.remove();
   }
 
-  function follow(address) {
-    const events = new EventSource(address);
+  function follow(stream) {
+    const events = new EventSource(stream);
     events.addEventListener("beat", beat);
     events.addEventListener("opened", (e) => {
       const alert = JSON.parse(e.data);
       if (known.has(alert.id)) return; // told again after a reconnection
       known.add(alert.id);
-      if (location.pathname !== "/alerts/" + encodeURIComponent(alert.id)) toast(alert);
+      if (location.pathname !== address(alert)) toast(alert);
       refresh();
     });
     events.addEventListener("closed", () => refresh());
     events.addEventListener("error", () => {
       losing ||= setTimeout(standing, 4000, "lost", "Reconnecting …");
-      if (events.readyState === EventSource.CLOSED) setTimeout(() => { refresh(); follow(address); }, 5000);
+      if (events.readyState === EventSource.CLOSED) setTimeout(() => { refresh(); follow(stream); }, 5000);
     });
     addEventListener("pagehide", () => events.close(), { once: true });
   }
