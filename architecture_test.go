@@ -39,6 +39,7 @@ var arrows = map[string]string{
 	"train":       "lake feature label fleet model registry",
 	"serve":       "feature fleet model registry access",
 	"alert":       "fleet label sqlitefile",
+	"monitor":     "lake feature label fleet registry",
 	"web":         "access",
 }
 

@@ -14,7 +14,11 @@ type EventOptions struct {
 	// NoTime is no bound. Rows before From may be given, so that alerts open
 	// as they would have and early failures had a chance.
 	From, Until drumbeat.Time
-	Bootstrap   Bootstrap
+	// FailuresFrom, if it is later than From, bounds the failures and repairs
+	// alone: a model that scores since From has had a whole horizon in which to
+	// warn of those since From + H.
+	FailuresFrom drumbeat.Time
+	Bootstrap    Bootstrap
 }
 
 // Events replays live scoring rows under the alert rules and measures by event
@@ -40,11 +44,14 @@ func NewEvents(truth *Truth, options EventOptions) *Events {
 }
 
 // Add takes the next row of its machine.
-func (e *Events) Add(row *Row) {
+func (e *Events) Add(row *Row) { e.AddAs(row, row.Probability > e.options.Threshold) }
+
+// AddAs is Add for a row that was judged when it was made, by the threshold in
+// force at that time: above says how.
+func (e *Events) AddAs(row *Row, above bool) {
 	t := e.track(row.Machine)
 	t.catchUp(row.Position, row.arrival(), e)
 	superseded := t.watch.Superseded(row.AsOf, row.Position)
-	above := row.Probability > e.options.Threshold
 	e.steps = t.watch.Row(row, above, e.steps[:0])
 	t.follow(e.steps, e)
 	if superseded {
@@ -89,6 +96,7 @@ type track struct {
 	alert                   alarm
 	always                  alarm // the baseline's, over the rows that count
 	firstAsOf, lastAsOf     drumbeat.Time
+	opened                  int   // alerts, however long they lasted
 	counted                 tally // alerts by what became of them
 	baseline                tally
 }
@@ -182,6 +190,9 @@ func (t *track) follow(steps []Step, e *Events) {
 		switch step.Kind {
 		case StepOpened:
 			t.alert = alarm{from: step.At, spans: t.alert.spans[:0], catches: t.alert.catches[:0]}
+			if e.options.From == drumbeat.NoTime || step.At >= e.options.From {
+				t.opened++
+			}
 		case StepClosed:
 			t.settle(step.Outcome, e)
 		case StepUpdated:

@@ -60,8 +60,11 @@ type EventMeasures struct {
 	// RecallWithRepaired counts repairs of faults like failures (L3).
 	RecallWithRepaired Proportion `json:"recall_with_repaired"`
 	LeadHours          Interval   `json:"lead_hours"` // the median of the failures caught
-	Load               AlertLoad  `json:"load"`
-	Down               int        `json:"down"` // alerts closed as down, which do not count
+	// Opened is the alerts since From, those after Until too, each once however
+	// long it lasted.
+	Opened int       `json:"opened"`
+	Load   AlertLoad `json:"load"`
+	Down   int       `json:"down"` // alerts closed as down, which do not count
 	// AlwaysAlarm is the baseline that alarms for every machine, always: one
 	// alert per machine and H. It catches all that is observable.
 	AlwaysAlarm AlertLoad `json:"always_alarm"`
@@ -83,6 +86,7 @@ func (e *Events) Measures() EventMeasures {
 		}
 		exposure[i] = t.exposure(e.truth) / (7 * 24)
 		m.MachineWeeks += exposure[i]
+		m.Opened += t.opened
 		m.Down += t.counted.down
 		alerts[i], always[i] = t.counted, t.baseline
 	}
@@ -177,7 +181,7 @@ func (e *Events) results() []EventResult {
 	for _, t := range e.order {
 		for i := range t.targets {
 			target := &t.targets[i]
-			if !e.counts(target.event.At) {
+			if !e.counts(target.event.At) || target.event.At < e.options.FailuresFrom {
 				continue
 			}
 			r := EventResult{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"drumbeat"
@@ -15,9 +16,9 @@ func (m *Move) Check() error {
 	switch {
 	case m.Fleet == "":
 		return fmt.Errorf("move %s: the fleet is missing: %w", m.Alias, drumbeat.ErrInvalid)
-	case m.Alias != drumbeat.RoleChampion && m.Alias != drumbeat.RoleChallenger:
-		return fmt.Errorf("%s: an alias is %s or %s: %w", verb, drumbeat.RoleChampion, drumbeat.RoleChallenger,
-			drumbeat.ErrInvalid)
+	case m.Alias != drumbeat.RoleChampion && !IsChallenger(m.Alias):
+		return fmt.Errorf("%[1]s: an alias is %[2]s, %[3]s, or %[3]s-2 to %[3]s-%[4]d: %[5]w", verb, drumbeat.RoleChampion,
+			drumbeat.RoleChallenger, MaxChallengers, drumbeat.ErrInvalid)
 	case m.Who == "":
 		return fmt.Errorf("%s: say who: %w", verb, drumbeat.ErrInvalid)
 	case m.Why == "":
@@ -32,6 +33,17 @@ func (m *Move) Check() error {
 		return fmt.Errorf("%s: a text is too long: %w", verb, drumbeat.ErrLimit)
 	}
 	return nil
+}
+
+// MaxChallengers is how many versions may shadow the champion at once: each
+// scores every reading, and nobody compares ten.
+const MaxChallengers = 9
+
+// IsChallenger says whether an alias is a challenger's: challenger, or
+// challenger-2 to challenger-9.
+func IsChallenger(alias drumbeat.Role) bool {
+	number, numbered := strings.CutPrefix(string(alias), string(drumbeat.RoleChallenger)+"-")
+	return alias == drumbeat.RoleChallenger || numbered && len(number) == 1 && number >= "2" && number <= "9"
 }
 
 // Champion returns the version that is champion, and where the alias stands;

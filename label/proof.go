@@ -1,0 +1,68 @@
+package label
+
+import (
+	"encoding/json"
+	"math"
+	"sort"
+	"strconv"
+)
+
+// Number is a figure of a report; what cannot be estimated is NaN, which JSON
+// carries as null (V3).
+type Number float64
+
+// MarshalJSON writes null for NaN and infinities.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if v := float64(n); math.IsNaN(v) || math.IsInf(v, 0) {
+		return []byte("null"), nil
+	}
+	return strconv.AppendFloat(nil, float64(n), 'g', -1, 64), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (n *Number) UnmarshalJSON(text []byte) error {
+	*n = Number(math.NaN())
+	if string(text) == "null" {
+		return nil
+	}
+	return json.Unmarshal(text, (*float64)(n))
+}
+
+// McNemar returns the exact two-sided p of McNemar's test: how likely it is
+// that of the failures that only one of two models caught, the shares differ
+// as much or more, if each model were as likely to be that one (McNemar 1947;
+// the exact form is the binomial test with one half). 1 without such failures.
+func McNemar(onlyFirst, onlySecond int) float64 {
+	n, least := onlyFirst+onlySecond, min(onlyFirst, onlySecond)
+	var tail float64
+	for i := range least + 1 {
+		tail += math.Exp(logChoose(n, i) - float64(n)*math.Ln2)
+	}
+	return min(2*tail, 1)
+}
+
+func logChoose(n, k int) float64 {
+	gamma := func(x int) float64 {
+		v, _ := math.Lgamma(float64(x) + 1)
+		return v
+	}
+	return gamma(n) - gamma(k) - gamma(n-k)
+}
+
+// maxNeeded bounds what FailuresNeeded answers: no fleet waits for more.
+const maxNeeded = 1 << 30
+
+// FailuresNeeded returns how many more failures without a miss bring a recall
+// of caught of n to a target: its point, or the lower end of Wilson's interval
+// (with no miss at all some 380 for 0.99). false if no number of them does.
+func FailuresNeeded(caught, n int, target float64, lowerBound bool) (int, bool) {
+	reached := func(more int) bool {
+		i := Wilson(caught+more, n+more)
+		if lowerBound {
+			return i.Low >= target
+		}
+		return i.Value >= target
+	}
+	more := sort.Search(maxNeeded, reached)
+	return more, more < maxNeeded
+}
