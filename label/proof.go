@@ -41,6 +41,21 @@ func McNemar(onlyFirst, onlySecond int) float64 {
 	return min(2*tail, 1)
 }
 
+// Fisher returns the one-sided p of Fisher's exact test: how likely it is that
+// of right + wrong drawn at random from all four counts as many are right, or
+// more (the tail of the hypergeometric distribution; Fisher 1922).
+func Fisher(right, wrong, restRight, restWrong int) float64 {
+	drawn, allRight := right+wrong, right+restRight
+	all := drawn + restRight + restWrong
+	var tail float64
+	for k := right; k <= min(drawn, allRight); k++ {
+		if drawn-k <= all-allRight {
+			tail += math.Exp(logChoose(allRight, k) + logChoose(all-allRight, drawn-k) - logChoose(all, drawn))
+		}
+	}
+	return min(tail, 1)
+}
+
 func logChoose(n, k int) float64 {
 	gamma := func(x int) float64 {
 		v, _ := math.Lgamma(float64(x) + 1)

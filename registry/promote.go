@@ -89,12 +89,16 @@ func Promote(ctx context.Context, r Aliases, p PromoteRequest) (LedgerRow, error
 	if champion.Version == p.Version {
 		return PutBy(ctx, r, champion)
 	}
-	proof, err := p.proof(champion.Version)
+	proof, err := p.proof()
+	if err == nil && p.Gate != nil && p.Gate.Champion != champion.Version && !p.overridden() {
+		err = fmt.Errorf("the gate compared it with version %d (0 is none), judge it again: %w",
+			p.Gate.Champion, by.second(ctx))
+	}
 	if err != nil {
 		return LedgerRow{}, fmt.Errorf("%s: %w", verb, err)
 	}
 	why := "it passed the gate"
-	if p.Override != "" {
+	if p.overridden() {
 		why = "override: " + p.Override
 	}
 	done, err := by.champion(ctx, champion.Version, p.Version, why, proof)
@@ -104,23 +108,20 @@ func Promote(ctx context.Context, r Aliases, p PromoteRequest) (LedgerRow, error
 	return done, by.tidy(ctx, done.To, done.Seq)
 }
 
+func (p *PromoteRequest) overridden() bool { return strings.TrimSpace(p.Override) != "" }
+
 // proof returns what the promotion rests on, or why it is refused.
-func (p *PromoteRequest) proof(champion drumbeat.ModelVersion) (string, error) {
-	overridden := strings.TrimSpace(p.Override) != ""
+func (p *PromoteRequest) proof() (string, error) {
 	switch {
-	case p.Gate == nil && overridden:
+	case p.Gate == nil && p.overridden():
 		return NoGate, nil
 	case p.Gate == nil:
 		return "", fmt.Errorf("no gate has judged it: judge it, or override with a reason: %w", drumbeat.ErrConflict)
 	case p.Gate.Challenger != p.Version || p.Gate.Fleet != p.Fleet:
 		return "", fmt.Errorf("the gate judged version %d of %s: %w", p.Gate.Challenger, p.Gate.Fleet, drumbeat.ErrInvalid)
-	case !p.Gate.Passed && !overridden:
+	case !p.Gate.Passed && !p.overridden():
 		return "", fmt.Errorf("it did not pass the gate, so override with a reason or wait: %s: %w",
 			p.Gate.Refusal(), drumbeat.ErrConflict)
-	case p.Gate.Champion != champion && !overridden:
-		return "", fmt.Errorf(
-			"the gate compared it with version %d, and the champion is version %d (0 is none): judge it again: %w",
-			p.Gate.Champion, champion, drumbeat.ErrConflict)
 	}
 	text, err := json.Marshal(p.Gate)
 	if err != nil {
@@ -205,14 +206,22 @@ func (m *mover) champion(ctx context.Context, from, to drumbeat.ModelVersion, wh
 	if !errors.Is(err, drumbeat.ErrConflict) {
 		return row, err
 	}
-	ledger, readErr := m.aliases.Ledger(ctx, m.fleet, 0)
+	return LedgerRow{}, m.second(ctx)
+}
+
+// second says who moved the champion before us: drumbeat.ErrConflict.
+func (m *mover) second(ctx context.Context) error {
+	ledger, err := m.aliases.Ledger(ctx, m.fleet, 0)
+	if err != nil {
+		return err
+	}
 	for _, first := range slices.Backward(ledger) {
-		if readErr == nil && first.Alias == drumbeat.RoleChampion {
-			return LedgerRow{}, fmt.Errorf("%s was first and made version %d champion (row %d: %s): look again: %w",
+		if first.Alias == drumbeat.RoleChampion {
+			return fmt.Errorf("%s was first and made version %d champion (row %d: %s): %w",
 				first.Who, first.To, first.Seq, first.Why, drumbeat.ErrConflict)
 		}
 	}
-	return LedgerRow{}, errors.Join(err, readErr)
+	return fmt.Errorf("there is no champion: %w", drumbeat.ErrConflict)
 }
 
 // tidy takes every challenger alias away that stands at the champion, which

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -136,6 +137,87 @@ func TestAVersionIsWholeOrNotThere(t *testing.T) {
 		}
 		if err := r.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// stopping is a registry whose process dies before the n-th move from now.
+type stopping struct {
+	registry.Registry
+	left int
+}
+
+var errStopped = errors.New("the process was killed")
+
+func (s *stopping) Move(ctx context.Context, m registry.Move) (registry.LedgerRow, error) {
+	if s.left == 0 {
+		return registry.LedgerRow{}, errStopped
+	}
+	s.left--
+	return s.Registry.Move(ctx, m)
+}
+
+func TestACrashBetweenTheMovesOfAPromotionIsMended(t *testing.T) {
+	promote := func(r registry.Aliases, version drumbeat.ModelVersion) error {
+		_, err := registry.Promote(t.Context(), r, registry.PromoteRequest{
+			Fleet: "laundry", Version: version, Override: "a test", Who: "kim",
+		})
+		return err
+	}
+	mends := map[string]struct {
+		call func(registry.Aliases) error
+		want []string
+	}{
+		"the same promotion again": {func(r registry.Aliases) error { return promote(r, 2) }, []string{"challenger-2 3", "champion 2"}},
+		"another promotion":        {func(r registry.Aliases) error { return promote(r, 3) }, []string{"champion 3"}},
+		"a rollback": {func(r registry.Aliases) error {
+			_, err := registry.Rollback(t.Context(), r, "laundry", "kim", "a test", 1)
+			return err
+		}, []string{"challenger-2 3", "champion 1"}},
+	}
+	for name, mend := range mends {
+		for left := range 2 {
+			r := openAt(t, filepath.Join(t.TempDir(), "registry.db"), memory.New(wall))
+			t.Cleanup(func() {
+				if err := r.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			for i, alias := range []drumbeat.Role{drumbeat.RoleChampion, drumbeat.RoleChallenger, "challenger-2"} {
+				v, err := r.Register(t.Context(), registrytest.Registration("laundry", string(alias)))
+				if err != nil || int(v.Number) != i+1 {
+					t.Fatal(v.Number, err)
+				}
+				if _, err := r.Move(t.Context(), registry.Move{
+					Fleet: "laundry", Alias: alias, To: v.Number, Who: "kim", Why: "a test", Proof: registry.NoGate,
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := promote(&stopping{r, left}, 2); !errors.Is(err, errStopped) {
+				t.Fatalf("killed after %d moves: got %v", left, err)
+			}
+			serves := drumbeat.ModelVersion(left + 1) // the old one or the new one, never none
+			if alias, err := r.Alias(t.Context(), "laundry", drumbeat.RoleChampion); err != nil || alias.Version != serves {
+				t.Errorf("killed after %d moves: champion is %+v, %v, want version %d", left, alias, err, serves)
+			}
+			if left == 0 {
+				continue // nothing had happened
+			}
+			if err := mend.call(r); err != nil {
+				t.Fatal(err)
+			}
+			standing, err := registry.Standing(t.Context(), r, "laundry")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, alias := range standing {
+				got = append(got, fmt.Sprintf("%s %d", alias.Name, alias.Version))
+			}
+			if diff := cmp.Diff(mend.want, got); diff != "" {
+				t.Errorf("mended by %s (-want +got):\n%s", name, diff)
+			}
 		}
 	}
 }

@@ -51,6 +51,13 @@ func Run(t *testing.T, open func(t *testing.T) registry.Registry) {
 		"an alias can be taken away":                         takenAway,
 		"the first champion has passed no gate and says so":  promoteFirst,
 		"a later champion is not promoted as the first":      promoteSecond,
+		"several challengers stand beside the champion":      severalChallengers,
+		"a challenger that passed the gate is promoted":      promote,
+		"what did not pass the gate is not promoted":         promoteRefused,
+		"an override promotes and stays in the ledger":       promoteOverridden,
+		"of many that promote at once one wins":              promoteRace,
+		"a rollback goes back, and further back":             rollback,
+		"a champion that was taken away comes back":          rollbackOfARemoval,
 		"registering at once gives every version its number": registerRace,
 	}
 	for name, test := range tests {
