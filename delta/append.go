@@ -58,11 +58,15 @@ func (t *Table) Append(ctx context.Context, batches []*Batch, c Commit) error {
 
 func (t *Table) append(ctx context.Context, schema Schema, batches []*Batch, c Commit) error {
 	adds, err := t.write(ctx, schema, batches)
+	defer t.wrote(adds)
 	if err != nil {
 		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := t.catchUp(ctx); err != nil {
+		return err
+	}
 	for range t.tries {
 		snapshot := t.current.Load()
 		if done, err := c.check(snapshot); err != nil || done {
@@ -125,7 +129,7 @@ func (s *Snapshot) writable() error {
 	return nil
 }
 
-// write encodes and stores a file for each batch.
+// write encodes and stores a file for each batch. The caller ends with wrote.
 func (t *Table) write(ctx context.Context, schema Schema, batches []*Batch) ([]*add, error) {
 	adds := make([]*add, len(batches))
 	group, ctx := errgroup.WithContext(ctx)
@@ -143,14 +147,15 @@ func (t *Table) write(ctx context.Context, schema Schema, batches []*Batch) ([]*
 			// A name is used once: a retry after a crash must not meet a file
 			// that another commit may already hold.
 			name := fmt.Sprintf("part-%05d-%s.zstd.parquet", i, newUUID())
-			if err := t.store.Create(ctx, t.prefix+name, body); err != nil {
-				return fmt.Errorf("store file: %w", err)
-			}
 			tags := map[string]string{tagChecksum: checksum(body)}
 			maps.Copy(tags, batch.Tags)
 			adds[i] = &add{
 				Path: name, PartitionValues: map[string]string{}, Size: int64(len(body)),
 				ModificationTime: t.now().UnixMilli(), DataChange: true, Tags: tags, Stats: stats,
+			}
+			t.writes(name)
+			if err := t.store.Create(ctx, t.prefix+name, body); err != nil {
+				return fmt.Errorf("store file: %w", err)
 			}
 			return nil
 		})
@@ -193,6 +198,7 @@ func (t *Table) commit(ctx context.Context, after *Snapshot, actions []action) e
 		return fmt.Errorf("commit version %d: %w", next.version, err)
 	}
 	t.current.Store(next)
+	t.looked = t.now()
 	return nil
 }
 

@@ -226,9 +226,14 @@ func TestADamagedCheckpointIsReadAround(t *testing.T) {
 	}
 	put(t, store, key, body)
 	check()
-	// Without the commits before it a damaged checkpoint cannot be read around.
+	// Without the commits before it an older checkpoint serves.
 	put(t, store, key, body[:len(body)/2])
 	if err := store.Delete(t.Context(), firstCommit); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	// Without either a damaged checkpoint cannot be read around.
+	if err := store.Delete(t.Context(), "t/_delta_log/00000000000000000003.checkpoint.parquet"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = delta.Open(t.Context(), store, "t", delta.Options{})

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"drumbeat"
 )
@@ -39,8 +40,9 @@ func (t *Table) lastCheckpointKey() string { return t.prefix + logFolder + "_las
 
 // listing is what a log folder holds at or after a version.
 type listing struct {
-	commits     []int64 // ascending
-	checkpoints []int64 // ascending
+	commits     []int64     // ascending
+	written     []time.Time // when each commit was
+	checkpoints []int64     // ascending
 }
 
 // list lists the log from a version on.
@@ -58,7 +60,7 @@ func (t *Table) list(ctx context.Context, from int64) (listing, error) {
 		name := entry.Key[len(folder):]
 		if m := commitName.FindStringSubmatch(name); m != nil {
 			if v, err := strconv.ParseInt(m[1], 10, 64); err == nil {
-				l.commits = append(l.commits, v)
+				l.commits, l.written = append(l.commits, v), append(l.written, entry.Modified)
 			}
 		} else if m := checkpointName.FindStringSubmatch(name); m != nil {
 			if v, err := strconv.ParseInt(m[1], 10, 64); err == nil {
@@ -108,28 +110,40 @@ func (t *Table) load(ctx context.Context, until int64) (*Snapshot, error) {
 			return nil, err
 		}
 	}
-	snapshot, err := t.fromCheckpoint(ctx, l, until, hint)
-	if err == nil {
-		return t.replay(ctx, snapshot, l, until)
-	}
-	t.log.WarnContext(ctx, "checkpoint of a table is unusable, its whole log is read instead", "table", t.prefix, "error", err)
-	if l, listErr := t.list(ctx, 0); listErr == nil {
-		if snapshot, replayErr := t.replay(ctx, nil, l, until); replayErr == nil {
-			return snapshot, nil
+	var cause error // why the newest checkpoint cannot be used
+	for {
+		version, snapshot, err := t.fromCheckpoint(ctx, l, until, hint)
+		if err == nil {
+			snapshot, err = t.replay(ctx, snapshot, l, until)
+			if err != nil && cause != nil {
+				err = fmt.Errorf("%w; the commits that it stands for are not all there either", cause)
+			}
+			return snapshot, err
 		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		t.log.WarnContext(ctx, "checkpoint of a table is unusable, more of its log is read instead", "table", t.prefix, "error", err)
+		if cause == nil {
+			cause = err
+			if l, err = t.list(ctx, 0); err != nil {
+				return nil, err
+			}
+		}
+		l.checkpoints = slices.DeleteFunc(l.checkpoints, func(v int64) bool { return v >= version })
 	}
-	return nil, fmt.Errorf("%w; the commits that it stands for are not all there either", err)
 }
 
-// fromCheckpoint reads the newest checkpoint that is no newer than until; nil
-// if there is none.
-func (t *Table) fromCheckpoint(ctx context.Context, l listing, until int64, hint lastCheckpoint) (*Snapshot, error) {
+// fromCheckpoint reads the newest checkpoint that is no newer than until, and
+// says of which version it is; nil if there is none.
+func (t *Table) fromCheckpoint(ctx context.Context, l listing, until int64, hint lastCheckpoint) (int64, *Snapshot, error) {
 	for _, version := range slices.Backward(l.checkpoints) {
 		if until == latest || version <= until {
-			return t.readCheckpoint(ctx, version, hint)
+			snapshot, err := t.readCheckpoint(ctx, version, hint)
+			return version, snapshot, err
 		}
 	}
-	return nil, nil
+	return 0, nil, nil
 }
 
 // replay applies the commits that follow a snapshot, nil for none.
@@ -137,6 +151,8 @@ func (t *Table) replay(ctx context.Context, s *Snapshot, l listing, until int64)
 	next := int64(0)
 	if s != nil {
 		next = s.version + 1
+	} else if until != latest && len(l.checkpoints) > 0 && len(l.commits) > 0 && l.commits[0] > 0 {
+		return nil, fmt.Errorf("read log: version %d is no longer kept, the oldest is %d: %w", until, l.checkpoints[0], drumbeat.ErrNotFound)
 	}
 	for _, version := range l.commits {
 		if version < next || until != latest && version > until {

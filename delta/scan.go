@@ -83,6 +83,9 @@ func (s *Snapshot) scanFile(
 	reader, size, closer, err := s.table.open(ctx, key)
 	if err != nil {
 		if errors.Is(err, drumbeat.ErrNotFound) {
+			if !s.table.Snapshot().has(file.Path) {
+				return false, fmt.Errorf("file %s was compacted away while it was to be read; scan again: %w", key, drumbeat.ErrConflict)
+			}
 			return false, fmt.Errorf("file %s is in the log and not in the store; restore it from a backup: %w", key, err)
 		}
 		return false, err

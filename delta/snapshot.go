@@ -98,6 +98,11 @@ func (s *Snapshot) Schema() Schema { return s.schema }
 // change the slice.
 func (s *Snapshot) Files() []*File { return s.files }
 
+// has says whether a file is part of the table.
+func (s *Snapshot) has(path string) bool {
+	return slices.ContainsFunc(s.files, func(f *File) bool { return f.Path == path })
+}
+
 // Rows returns the number of rows, -1 if the log does not say.
 func (s *Snapshot) Rows() int64 {
 	var rows int64
@@ -235,7 +240,8 @@ func (s *Snapshot) drop(gone map[string]int64) {
 		_, out := gone[f.Path]
 		return out
 	})
-	s.removed = slices.Clip(s.removed)
+	newest := slices.Max(slices.Collect(maps.Values(gone)))
+	s.removed = slices.DeleteFunc(slices.Clone(s.removed), func(x tombstone) bool { return x.removed < newest-keepTombstones })
 	for _, name := range slices.Sorted(maps.Keys(gone)) {
 		s.removed = append(s.removed, tombstone{path: name, removed: gone[name]})
 	}

@@ -51,12 +51,17 @@ type Table struct {
 
 	mu      sync.Mutex // held while the log is read or written
 	current atomic.Pointer[Snapshot]
+	looked  time.Time // when the log was last read or written to its end
+
+	writingMu sync.Mutex
+	writing   map[string]bool // files that a commit under way will name
 }
 
 func newTable(store Store, prefix string, opt Options) *Table {
 	t := &Table{
 		store: store, prefix: strings.TrimSuffix(prefix, "/") + "/",
 		codec: &zstd.Codec{Level: zstd.SpeedFastest}, now: opt.Now, log: opt.Log, every: opt.CheckpointEvery, tries: opt.Attempts,
+		writing: map[string]bool{},
 	}
 	if t.now == nil {
 		t.now = time.Now
@@ -70,6 +75,7 @@ func newTable(store Store, prefix string, opt Options) *Table {
 	if t.tries == 0 {
 		t.tries = defaultAttempts
 	}
+	t.looked = t.now()
 	return t
 }
 
@@ -138,10 +144,14 @@ func (t *Table) Refresh(ctx context.Context) (*Snapshot, error) {
 // refresh reads the commits that follow the current snapshot, one by one: most
 // often there is none, and asking for it is cheaper than a listing.
 func (t *Table) refresh(ctx context.Context) error {
+	if err := t.catchUp(ctx); err != nil {
+		return err
+	}
 	for {
 		snapshot := t.current.Load()
 		body, err := t.store.Read(ctx, t.commitKey(snapshot.version+1))
 		if errors.Is(err, drumbeat.ErrNotFound) {
+			t.looked = t.now()
 			return nil
 		}
 		if err != nil {
@@ -152,6 +162,28 @@ func (t *Table) refresh(ctx context.Context) error {
 		}
 		t.current.Store(snapshot)
 	}
+}
+
+// catchUp reads the table anew if the log was not looked at for so long that
+// commits after the current snapshot may have been cleaned away. The caller
+// holds t.mu.
+func (t *Table) catchUp(ctx context.Context) error {
+	if t.now().Sub(t.looked) < staleAfter {
+		return nil
+	}
+	hint, err := t.hint(ctx)
+	if err != nil {
+		return err
+	}
+	if hint.Version > t.current.Load().version {
+		snapshot, err := t.load(ctx, latest)
+		if err != nil {
+			return err
+		}
+		t.current.Store(snapshot)
+	}
+	t.looked = t.now()
+	return nil
 }
 
 // begin writes the first commit, unless somebody else just did.
