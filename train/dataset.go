@@ -77,9 +77,16 @@ func NewDataset(ctx context.Context, in Input) (*Dataset, error) {
 		Features: in.View.Names(), Progress: in.Gold.Progress(),
 		Counts: RowCounts{ByReason: map[string]int{}, Parts: map[string]partCounts{}},
 	}
+	if in.Pin != nil {
+		d.Progress = in.Pin.Gold
+	}
 	cells := map[cell]picked{}
 	err := in.Gold.Scan(ctx, lake.GoldScan{Columns: []string{}}, func(c *lake.GoldChunk) error {
 		for i, asOf := range c.AsOf {
+			if !in.knows(c.Position[i]) {
+				continue
+			}
+			d.Counts.Gold++
 			if c.MadeBy[i] != drumbeat.CauseReading {
 				d.Counts.Corrections++
 				continue
@@ -91,7 +98,6 @@ func NewDataset(ctx context.Context, in Input) (*Dataset, error) {
 			}
 			cells[at] = picked{asOf, c.Position[i], c.WarmingUp[i], c.Overflow[i]}
 		}
-		d.Counts.Gold += c.Len()
 		return nil
 	})
 	if err != nil {

@@ -108,6 +108,9 @@ func (t *training) liveRows(ctx context.Context) ([]label.Row, error) {
 	err := t.in.Gold.Scan(ctx, scan, func(c *lake.GoldChunk) error {
 		x = transpose(c, width, x)
 		for i, margin := range margins(t.ours, x, c.Len(), t.opt.Threads) {
+			if !t.in.knows(c.Position[i]) {
+				continue
+			}
 			rows = append(rows, label.Row{
 				Machine: c.Machine[i], AsOf: c.AsOf[i], Arrival: c.Arrival[i], Position: c.Position[i],
 				Probability: t.model.Calibrator.Probability(float64(margin)), Running: c.Running[i],

@@ -2,8 +2,10 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"sync"
 
 	"drumbeat/model"
@@ -17,6 +19,95 @@ const maxBin = 256
 // patience is how many rounds without a better validation loss end a fit: at a
 // learning rate of 0.05 a plateau of 30 rounds is one.
 const patience = 30
+
+func (t *training) fit(ctx context.Context) error {
+	t.shuffle()
+	f := &t.in.Fleet.Train
+	train, valid := &t.parts[partTrain], &t.parts[partValidation]
+	t.params = xgboost.Params{
+		Rounds: f.Rounds, MaxDepth: f.MaxDepth, Eta: f.Eta, Subsample: f.Subsample, ColSample: f.ColSample,
+		MinChild: f.MinChild, MaxBin: maxBin, Seed: f.Seed, Threads: t.opt.Threads, Patience: patience,
+	}
+	var err error
+	if t.params.BaseScore, err = t.baseScore(ctx, train); err != nil {
+		return err
+	}
+	fitted, err := t.opt.Library.Train(ctx, t.params, train.data(t.data.Features), valid.data(t.data.Features),
+		func(round, rounds int) { t.opt.Progress("fit", round, rounds) })
+	if err != nil {
+		return err
+	}
+	t.trees, t.rounds, t.library = fitted.Trees, fitted.Rounds, t.opt.Library.Version()
+	if t.ours, err = model.Load(fitted.Trees); err != nil {
+		return err
+	}
+	t.score()
+	t.report.Model = modelCounts{Trees: t.ours.Trees(), Depth: t.ours.Depth(), RoundsTried: len(fitted.Loss)}
+	return t.agree()
+}
+
+// labelsShuffled is what a report and a manifest say of a control model.
+const labelsShuffled = "shuffled"
+
+// shuffle deals the labels of the training and of the validation rows out anew
+// if that was asked for: as many are positive as before, at random. The test
+// rows keep theirs.
+func (t *training) shuffle() {
+	if !t.shuffled {
+		return
+	}
+	t.report.Labels = labelsShuffled
+	random := rand.New(rand.NewPCG(uint64(t.in.Fleet.Train.Seed), 1)) //nolint:gosec // a seed must replay it
+	for _, p := range []*part{&t.parts[partTrain], &t.parts[partValidation]} {
+		random.Shuffle(len(p.y), func(i, j int) {
+			p.y[i], p.y[j] = p.y[j], p.y[i]
+			p.values[i], p.values[j] = p.values[j], p.values[i]
+		})
+	}
+}
+
+// score takes the margins of all rows.
+func (t *training) score() {
+	for p := range t.parts {
+		t.scores[p] = margins(t.ours, t.parts[p].x, len(t.parts[p].y), t.opt.Threads)
+	}
+}
+
+// agree holds our evaluation of the trees to XGBoost's own, to the bit: a model
+// that would be served otherwise than it was trained is never handed out.
+func (t *training) agree() error {
+	p, err := t.opt.Library.Load(t.trees, len(t.data.Features), t.opt.Threads)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	want, err := p.Margins(t.parts[partValidation].x)
+	if err != nil {
+		return err
+	}
+	for i, got := range t.scores[partValidation] {
+		if math.Float32bits(got) != math.Float32bits(want[i]) {
+			return fmt.Errorf("validation row %d has margin %v here and %v in XGBoost: %w",
+				i, got, want[i], errDisagree)
+		}
+	}
+	t.report.Model.AgreedRows = len(want)
+	return nil
+}
+
+var errDisagree = errors.New("the two evaluations of the trees differ")
+
+// calibrate makes probabilities of margins, and the model of both.
+func (t *training) calibrate(context.Context) error {
+	c, chosen := fitCalibrator(&t.parts[partValidation], t.scores[partValidation])
+	t.report.Calibration = chosen
+	m, err := model.New(t.trees, model.Description{
+		Fleet: t.in.Fleet.Name, View: t.in.View.Name, Hash: t.in.View.Hash, Features: t.data.Features,
+		Horizon: t.report.Horizon, HorizonTime: t.in.Truth.Horizon(), Calibrator: c,
+	})
+	t.model = m
+	return err
+}
 
 // baseScore starts the trees at the base rate, which saves them the rounds that
 // it would take to get there. It takes the nearest of some values on which

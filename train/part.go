@@ -88,7 +88,7 @@ func load(ctx context.Context, in Input, parts *[3]part) error {
 	row := make([]float64, 0, width)
 	err := in.Gold.Scan(ctx, lake.GoldScan{From: least, Until: most + 1}, func(c *lake.GoldChunk) error {
 		for i, asOf := range c.AsOf {
-			if c.MadeBy[i] != drumbeat.CauseReading {
+			if c.MadeBy[i] != drumbeat.CauseReading || !in.knows(c.Position[i]) {
 				continue
 			}
 			s, ok := slots[slotKey{c.Machine[i], asOf}]

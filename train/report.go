@@ -48,6 +48,7 @@ type Report struct {
 	Hash    drumbeat.Hash      `json:"view_hash"`
 	Horizon string             `json:"horizon"`
 	Policy  string             `json:"label_policy"`
+	Labels  string             `json:"labels,omitempty"` // "shuffled" of a control model
 	Split   Split              `json:"split"`
 	Rows    RowCounts          `json:"rows"`
 	Model   modelCounts        `json:"model"`
@@ -141,8 +142,8 @@ func (r *Report) rows(m *label.RowMeasures) {
 }
 
 // tell writes the sentence of the price and the warnings.
-func (r *Report) tell(f *fleet.Fleet) {
-	e := &r.Events
+func (r *Report) tell(in Input) {
+	f, e := in.Fleet, &r.Events
 	seen := e.Caught + e.Missed
 	r.Sentence = fmt.Sprintf("At %.2f the model foretold %d of %d failures of the test time (%s), %s, with %s and %s.",
 		float64(r.Threshold), e.Caught, seen, percent(r.EventRecall), leadText(r.LeadTimeHours),
@@ -162,6 +163,10 @@ func (r *Report) tell(f *fleet.Fleet) {
 			r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
 		}
 	}
+	lag := stopped(in)
+	warn(lag != "", "%s", lag)
+	warn(r.Labels == labelsShuffled,
+		"the labels that it learnt from were shuffled: it is a control, which a gate must refuse")
 	warn(seen < f.Policy.MinFailures,
 		"only %d failures fell into the test time, fewer than min_failures (%d): recall is a rough guess",
 		seen, f.Policy.MinFailures)

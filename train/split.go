@@ -48,9 +48,7 @@ func splitOf(d *Dataset, in Input) (Split, error) {
 		}
 	}
 	if len(times) == 0 {
-		return Split{}, fmt.Errorf("split: none of the %d rows has a known label (%d were warming up): "+
-			"the history must be longer than min_history and the horizon together: %w",
-			d.Counts.Grid, d.Counts.WarmingUp, drumbeat.ErrInvalid)
+		return Split{}, fmt.Errorf("split: %s: %w", unlabelled(d, in), drumbeat.ErrInvalid)
 	}
 	slices.Sort(times)
 	first, last := times[0], times[len(times)-1]
@@ -65,8 +63,8 @@ func splitOf(d *Dataset, in Input) (Split, error) {
 	} else {
 		if last.Sub(first) < leastTime*horizon {
 			return Split{}, fmt.Errorf("split: labelled rows span %s (%s to %s), at least %d horizons of %s are needed: "+
-				"wait, or train for a shorter horizon: %w",
-				last.Sub(first).Round(time.Hour), first, last, leastTime, s.Gap, drumbeat.ErrInvalid)
+				"wait, or train for a shorter horizon%s: %w",
+				last.Sub(first).Round(time.Hour), first, last, leastTime, s.Gap, also(stopped(in)), drumbeat.ErrInvalid)
 		}
 		at = chosen(times, horizon, in.Fleet.TrainGrid)
 	}
@@ -87,6 +85,38 @@ func splitOf(d *Dataset, in Input) (Split, error) {
 		}
 	}
 	return s, nil
+}
+
+// unlabelled says why no row has a known label, and what to do.
+func unlabelled(d *Dataset, in Input) string {
+	switch {
+	case d.Counts.Grid == 0:
+		return fmt.Sprintf("gold of view %s has no rows: refine and backfill first", in.View.Name)
+	case d.Counts.WarmingUp == d.Counts.Grid:
+		return fmt.Sprintf("each of the %d rows was warming up: wait until the history is longer than min_history", d.Counts.Grid)
+	}
+	return fmt.Sprintf("none of the %d rows has a known label (%d were warming up), and the failure log is complete to %s: "+
+		"wait until it is complete for a horizon of %s after them%s", d.Counts.Grid, d.Counts.WarmingUp,
+		in.Truth.CompleteTo(), horizonText(in.Fleet, in.Truth.Horizon()), also(stopped(in)))
+}
+
+// stopped says that the failure log lags behind the fleet's clock by more than
+// reporting and labels explain, and what to do; else "".
+func stopped(in Input) string {
+	to, now := in.Truth.CompleteTo(), in.Truth.FleetNow()
+	if to == drumbeat.NoTime || now == drumbeat.NoTime || now.Sub(to) <= in.Fleet.Label.ReportingLag+in.Truth.Horizon() {
+		return ""
+	}
+	return fmt.Sprintf("the failure log is complete only to %s, %.0f days before the fleet's clock, and no row since then is negative: "+
+		"send what it lacks and a watermark, or mend failure_log in the fleet file", to, now.Sub(to).Hours()/24)
+}
+
+// also joins a further sentence, if there is one.
+func also(sentence string) string {
+	if sentence == "" {
+		return ""
+	}
+	return "; " + sentence
 }
 
 // chosen cuts where the rows are, not the calendar: a fleet that grows has

@@ -121,7 +121,7 @@ func TestTooShortAHistoryIsToldInWords(t *testing.T) {
 		want string
 	}{
 		"eleven days for a horizon of three": {daily(12), "at least 4 horizons of 3d"},
-		"no row at all":                      {rows(), "none of the 0 rows has a known label"},
+		"no row at all":                      {rows(), "gold of view mill_health has no rows"},
 	} {
 		_, err := train.SplitOf(tc.set, truth(w))
 		if !errors.Is(err, drumbeat.ErrInvalid) || !strings.Contains(err.Error(), tc.want) {

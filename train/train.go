@@ -5,15 +5,19 @@
 // [Run] does all of that and changes nothing; [Result.Register] puts what it
 // made into a registry. [NewDataset] stops before the fit: it lists the rows
 // with their labels, so that what a finding changed can be shown.
+//
+// The parts of Run can also be done one by one, each by another process that
+// knows no more than the JSON of what came before: a [Pin] of the sources,
+// then [Prepare], [Fit], [Evaluate], [Restore] and [Result.Register]. They give
+// the same bits as Run.
 package train
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -34,6 +38,13 @@ type Input struct {
 	View  *feature.View
 	Gold  *lake.Gold   // of the view and its hash
 	Truth *label.Truth // its horizon is the model's
+	// Pin leaves out the rows of gold that came after it; nil reads all.
+	Pin *Pin
+}
+
+// knows says whether a row of gold is to be read.
+func (in *Input) knows(at drumbeat.Position) bool {
+	return in.Pin == nil || before(at, in.Pin.Epoch, in.Pin.Gold)
 }
 
 // Options say how.
@@ -41,66 +52,45 @@ type Options struct {
 	Library *xgboost.Library
 	Threads int    // of the fit and of scoring
 	Program string // this program's version, for the manifest
-	Log     *slog.Logger
+	// ShuffleLabels deals the labels of the training and validation rows out
+	// anew, by the seed: a control model that learnt nothing, which a gate must
+	// refuse. The report and the manifest say so.
+	ShuffleLabels bool
+	Log           *slog.Logger
 	// Progress is told what is being done and how far it is, by one goroutine
 	// at a time; nil to be silent.
 	Progress func(stage string, done, total int)
 }
 
-// Result is a trained model with its measures and its lineage.
-type Result struct {
-	Model    *model.Model
-	Report   *Report
-	Manifest registry.Manifest
-}
-
 // Run trains and measures a model. The same gold, truth, seed and number of
 // threads give the same model to the bit.
 func Run(ctx context.Context, in Input, opt Options) (*Result, error) {
-	r, err := run(ctx, in, opt)
+	t, err := begin(in, opt)
 	if err != nil {
-		return nil, fmt.Errorf("train %s: %w", in.Fleet.Name, err)
+		return nil, err
+	}
+	var r *Result
+	err = t.steps(ctx, t.prepareSteps(), t.fitSteps(), t.evaluateSteps())
+	if err == nil {
+		r, err = t.result(ctx)
+	}
+	if err != nil {
+		return nil, t.failed(err)
 	}
 	return r, nil
 }
 
-func run(ctx context.Context, in Input, opt Options) (*Result, error) {
+// begin refuses options with which nothing can be trained.
+func begin(in Input, opt Options) (*training, error) {
 	if opt.Library == nil {
-		return nil, fmt.Errorf("no XGBoost library was given: %w", drumbeat.ErrInvalid)
+		return nil, fmt.Errorf("train %s: no XGBoost library was given: %w", in.Fleet.Name, drumbeat.ErrInvalid)
 	}
 	opt.Threads = max(opt.Threads, 1)
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	opt.Progress = inTurn(opt.Progress)
-	t := &training{in: in, opt: opt, report: newReport(in)}
-	for _, step := range []struct {
-		name string
-		run  func(context.Context) error
-	}{
-		{"label", t.label},
-		{"read", t.read},
-		{"fit", t.fit},
-		{"calibrate", t.calibrate},
-		{"measure rows", t.measureRows},
-		{"control", t.control},
-		{"measure events", t.measureEvents},
-	} {
-		opt.Progress(step.name, 0, 1)
-		if err := step.run(ctx); err != nil {
-			return nil, err
-		}
-		opt.Progress(step.name, 1, 1)
-	}
-	t.report.tell(in.Fleet)
-	for _, warning := range t.report.Warnings {
-		opt.Log.WarnContext(ctx, "look at the trained model", "fleet", in.Fleet.Name, "warning", warning)
-	}
-	manifest, err := t.manifest()
-	if err != nil {
-		return nil, err
-	}
-	return &Result{Model: t.model, Report: t.report, Manifest: manifest}, nil
+	return &training{in: in, opt: opt, report: newReport(in), shuffled: opt.ShuffleLabels}, nil
 }
 
 // inTurn makes progress safe to call from several goroutines.
@@ -118,20 +108,55 @@ func inTurn(progress func(string, int, int)) func(string, int, int) {
 
 // training is a run in progress: each step fills in what the next ones need.
 type training struct {
-	in     Input
-	opt    Options
-	report *Report
+	in       Input
+	opt      Options
+	report   *Report
+	shuffled bool
 
-	data   *Dataset
-	split  Split
-	parts  [3]part // train, validation, test
-	params xgboost.Params
-	trees  []byte
-	rounds int
-	ours   *model.Ensemble
-	model  *model.Model
-	scores [3][]float32 // margins of the parts' rows
+	data    *Dataset
+	split   Split
+	parts   [3]part // train, validation, test
+	params  xgboost.Params
+	trees   []byte
+	rounds  int
+	library string // that fitted the trees
+	ours    *model.Ensemble
+	model   *model.Model
+	scores  [3][]float32 // margins of the parts' rows
 }
+
+// step is one thing that a training does, as people are told of it.
+type step struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (t *training) prepareSteps() []step {
+	return []step{{"label", t.label}, {"read", t.read}}
+}
+
+func (t *training) fitSteps() []step {
+	return []step{{"fit", t.fit}, {"calibrate", t.calibrate}}
+}
+
+func (t *training) evaluateSteps() []step {
+	return []step{
+		{"measure rows", t.measureRows}, {"control", t.control}, {"measure events", t.measureEvents},
+	}
+}
+
+func (t *training) steps(ctx context.Context, lists ...[]step) error {
+	for _, s := range slices.Concat(lists...) {
+		t.opt.Progress(s.name, 0, 1)
+		if err := s.run(ctx); err != nil {
+			return err
+		}
+		t.opt.Progress(s.name, 1, 1)
+	}
+	return nil
+}
+
+func (t *training) failed(err error) error { return fmt.Errorf("train %s: %w", t.in.Fleet.Name, err) }
 
 // label picks and labels rows and splits them.
 func (t *training) label(ctx context.Context) error {
@@ -164,75 +189,13 @@ func (t *training) read(ctx context.Context) error {
 		n := partCounts{Rows: len(t.parts[p].y), Positives: t.parts[p].positives}
 		t.report.Rows.Parts[partName(p)] = n
 		if n.Positives == 0 || n.Positives == n.Rows {
-			return fmt.Errorf("the %s rows (%s) hold %d positive and %d negative rows, and both are needed: "+
-				"give it more history or other split dates: %w", partName(p), t.split.span(p), n.Positives,
-				n.Rows-n.Positives, drumbeat.ErrInvalid)
+			return fmt.Errorf("the %s rows (%s) hold %d positive and %d negative rows, and both are needed; "+
+				"%d failures are known in all: give it more history, the failures that the log lacks, or other split dates%s: %w",
+				partName(p), t.split.span(p), n.Positives, n.Rows-n.Positives, len(t.in.Truth.Failures()),
+				also(stopped(t.in)), drumbeat.ErrInvalid)
 		}
 	}
 	return load(ctx, t.in, &t.parts)
-}
-
-func (t *training) fit(ctx context.Context) error {
-	f := &t.in.Fleet.Train
-	train, valid := &t.parts[partTrain], &t.parts[partValidation]
-	t.params = xgboost.Params{
-		Rounds: f.Rounds, MaxDepth: f.MaxDepth, Eta: f.Eta, Subsample: f.Subsample, ColSample: f.ColSample,
-		MinChild: f.MinChild, MaxBin: maxBin, Seed: f.Seed, Threads: t.opt.Threads, Patience: patience,
-	}
-	var err error
-	if t.params.BaseScore, err = t.baseScore(ctx, train); err != nil {
-		return err
-	}
-	fitted, err := t.opt.Library.Train(ctx, t.params, train.data(t.data.Features), valid.data(t.data.Features),
-		func(round, rounds int) { t.opt.Progress("fit", round, rounds) })
-	if err != nil {
-		return err
-	}
-	t.trees, t.rounds = fitted.Trees, fitted.Rounds
-	if t.ours, err = model.Load(fitted.Trees); err != nil {
-		return err
-	}
-	for p := range t.parts {
-		t.scores[p] = margins(t.ours, t.parts[p].x, len(t.parts[p].y), t.opt.Threads)
-	}
-	t.report.Model = modelCounts{Trees: t.ours.Trees(), Depth: t.ours.Depth(), RoundsTried: len(fitted.Loss)}
-	return t.agree()
-}
-
-// agree holds our evaluation of the trees to XGBoost's own, to the bit: a model
-// that would be served otherwise than it was trained is never handed out.
-func (t *training) agree() error {
-	p, err := t.opt.Library.Load(t.trees, len(t.data.Features), t.opt.Threads)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	want, err := p.Margins(t.parts[partValidation].x)
-	if err != nil {
-		return err
-	}
-	for i, got := range t.scores[partValidation] {
-		if math.Float32bits(got) != math.Float32bits(want[i]) {
-			return fmt.Errorf("validation row %d has margin %v here and %v in XGBoost: %w",
-				i, got, want[i], errDisagree)
-		}
-	}
-	t.report.Model.AgreedRows = len(want)
-	return nil
-}
-
-var errDisagree = errors.New("the two evaluations of the trees differ")
-
-// calibrate makes probabilities of margins, and the model of both.
-func (t *training) calibrate(context.Context) error {
-	c, chosen := fitCalibrator(&t.parts[partValidation], t.scores[partValidation])
-	t.report.Calibration = chosen
-	m, err := model.New(t.trees, model.Description{
-		Fleet: t.in.Fleet.Name, View: t.in.View.Name, Hash: t.in.View.Hash, Features: t.data.Features,
-		Horizon: t.report.Horizon, HorizonTime: t.in.Truth.Horizon(), Calibrator: c,
-	})
-	t.model = m
-	return err
 }
 
 // manifest is the lineage of the model.
@@ -252,7 +215,13 @@ func (t *training) manifest() (registry.Manifest, error) {
 			"truth_at_us": int64(t.in.Truth.FleetNow()), "complete_to_us": int64(t.in.Truth.CompleteTo()),
 		},
 		Split: map[string]registry.TimeSpan{}, Params: t.params.Map(), Seed: t.params.Seed,
-		Library: "xgboost " + t.opt.Library.Version(), Program: t.opt.Program, Measures: measures,
+		Library: "xgboost " + t.library, Program: t.opt.Program, Measures: measures,
+	}
+	if t.shuffled {
+		m.Params["labels"] = labelsShuffled
+	}
+	if t.in.Pin != nil {
+		m.Data["findings"] = int64(t.in.Pin.Findings)
 	}
 	for partition, next := range t.data.Progress {
 		m.Data["gold_progress_"+strconv.Itoa(int(partition))] = next
@@ -263,20 +232,6 @@ func (t *training) manifest() (registry.Manifest, error) {
 		m.Split[name] = registry.TimeSpan{From: t.split.Spans[p].From, Until: t.split.Spans[p].Until}
 	}
 	return m, nil
-}
-
-// Register stores the model in a registry. run names the training run, so that
-// a repeated call returns the same version; it may be empty.
-func (r *Result) Register(
-	ctx context.Context, to registry.Versions, run, who string, fleetNow drumbeat.Time,
-) (registry.Version, error) {
-	files, err := r.Model.Encode()
-	if err != nil {
-		return registry.Version{}, err
-	}
-	return to.Register(ctx, registry.Registration{
-		Manifest: r.Manifest, Files: files, Run: run, Who: who, WhenFleet: fleetNow,
-	})
 }
 
 // horizonText writes a horizon the way that fleet files do.

@@ -26,7 +26,9 @@ var begin = drumbeat.At(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 type world struct {
 	fleet    *fleet.Fleet
 	view     *feature.View
+	lake     *lake.Lake
 	gold     *lake.Gold
+	written  int // vectors that gold has
 	vectors  []drumbeat.Vector
 	entries  []drumbeat.Item
 	findings []drumbeat.Finding
@@ -102,23 +104,60 @@ func (w *world) input(t testing.TB) train.Input {
 	t.Helper()
 	ctx := context.Background()
 	if w.gold == nil {
-		l, err := lake.Open(ctx, memory.New(time.Now), w.fleet, slog.New(slog.DiscardHandler))
+		var err error
+		w.lake, err = lake.Open(ctx, memory.New(time.Now), w.fleet, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if w.gold, err = l.Gold(ctx, w.view.Name, w.view.Hash, w.view.Names()); err != nil {
+		if err := w.lake.UseEpoch(1); err != nil {
 			t.Fatal(err)
 		}
+		if w.gold, err = w.lake.Gold(ctx, w.view.Name, w.view.Hash, w.view.Names()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.written < len(w.vectors) {
 		next := lake.Progress{0: 0}
 		for i := range w.vectors {
 			next[0] = max(next[0], w.vectors[i].Position.Offset+1)
 		}
-		if err := w.gold.Append(ctx, w.vectors, next); err != nil {
+		if err := w.gold.Append(ctx, w.vectors[w.written:], next); err != nil {
 			t.Fatal(err)
 		}
+		w.written = len(w.vectors)
 	}
 	return train.Input{
 		Fleet: w.fleet, View: w.view, Gold: w.gold,
 		Truth: label.NewTruth(w.fleet, 0, w.entries, w.findings, w.now),
 	}
+}
+
+// sources is all that the world holds by now.
+func (w *world) sources(t testing.TB) *train.Sources {
+	t.Helper()
+	w.input(t) // writes gold
+	return &train.Sources{
+		Fleet: w.fleet, View: w.view, Gold: w.gold, Epoch: w.lake.Epoch(), Entries: w.entries, Findings: w.findings,
+		FleetNow: w.now,
+	}
+}
+
+// grow adds what a pin must leave out: later readings, late ones and
+// corrections in the midst of the test time, failures that are reported late,
+// and findings.
+func (w *world) grow() {
+	for i := range 200 {
+		m := machine(i % 50)
+		w.vector(m, w.now.Add(time.Duration(i/50)*6*time.Hour), 1, 2, 3, 4)
+		w.vector(m, begin.Add(100*day+time.Duration(i)*time.Hour), 9, 9, 9, 9)
+		w.vector(m, begin.Add(100*day), 9, 9, 9, 9).MadeBy = drumbeat.CauseCorrection
+		if i%10 == 0 {
+			w.fail(m, begin.Add(time.Duration(20+i/2)*day))
+		}
+		w.findings = append(w.findings, drumbeat.Finding{
+			ID: fmt.Sprintf("f-%d-%d", w.now, i), Fleet: "mill", Machine: m, Outcome: drumbeat.OutcomeFailed, Who: "kim",
+			WhenFleet: begin.Add(time.Duration(i/2) * day), WhenWall: drumbeat.Time(1000 * (len(w.findings) + 1)),
+		})
+	}
+	w.now = w.now.Add(day)
 }
