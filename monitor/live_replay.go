@@ -42,8 +42,9 @@ func (r *replay) add(p *drumbeat.Prediction, above bool) {
 	last := r.lanes[p.Machine]
 	switch {
 	case last == nil:
-		r.lanes[p.Machine] = &now
-		r.order = append(r.order, &now)
+		held := now
+		r.lanes[p.Machine] = &held
+		r.order = append(r.order, &held)
 	case now.AsOf < last.AsOf: // made after a later as_of
 	case now.AsOf == last.AsOf && now.version == last.version:
 		if now.Position.Compare(last.Position) >= 0 {

@@ -58,7 +58,9 @@ func (l *pairLane) match(found *agreement) {
 			a, b = a[1:], b[1:]
 		}
 	}
-	l[championSide], l[challengerSide] = a, b
+	// Keep the room: what waits is moved to the front.
+	l[championSide] = append(l[championSide][:0], a...)
+	l[challengerSide] = append(l[challengerSide][:0], b...)
 }
 
 func (p *pairing) end() {

@@ -56,8 +56,8 @@ func TestAShadowIsMeasuredAsTheTextSays(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		s, any := w.shadowSpan(since)
-		if !any {
+		s, begun := w.shadowSpan(since)
+		if !begun {
 			if r.Start != drumbeat.NoTime || r.Rows.Compared != 0 || !strings.Contains(r.Sentence, "has not scored") {
 				rt.Fatalf("without a row of the shadow: got %+v", r)
 			}
