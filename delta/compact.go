@@ -159,10 +159,11 @@ func (t *Table) compact(ctx context.Context, s *Snapshot, group []*File, opt Com
 	var adds []*add
 	if g.batch.N > 0 {
 		var err error
-		if adds, err = t.write(ctx, s.schema, []*Batch{g.batch}); err != nil {
+		adds, err = t.write(ctx, s.schema, []*Batch{g.batch})
+		defer t.wrote(adds)
+		if err != nil {
 			return err
 		}
-		defer t.wrote(adds)
 		adds[0].DataChange = false
 		adds[0].Tags[tagOrder] = group[0].order.String()
 	}

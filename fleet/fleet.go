@@ -36,9 +36,11 @@ type Fleet struct {
 
 	Label  LabelPolicy
 	Policy Policy
-	Split  *Split  // pinned dates, or nil: chosen by train
-	Train  Train   // how models are fitted
-	Import *Import // which files hold what, or nil
+	Split  *Split // pinned dates, or nil: chosen by train
+	Train  Train  // how models are fitted
+	// Retention is how long the lake keeps what.
+	Retention Retention
+	Import    *Import // which files hold what, or nil
 
 	// MaxReadings is max_readings_per_window as declared, 0 for the default
 	// of four times W/cadence (W5).
@@ -184,6 +186,12 @@ type Train struct {
 	ColSample float64
 	MinChild  float64
 	Seed      int64
+}
+
+// Retention is how long after their arrival the lake keeps rows, by the fleet's
+// clock (T6); 0 is for ever.
+type Retention struct {
+	Bronze, DeadLetters, Silver, Gold, Predictions time.Duration
 }
 
 // SensorIndex returns the index of the named sensor, -1 if there is none.

@@ -71,6 +71,7 @@ func (l *loader) load(root strict.Value) {
 	l.policy(m.Get("policy"))
 	l.split(m.Get("split"))
 	l.train(m.Get("train"))
+	l.retention(m.Get("retention"))
 	if v := m.Get("import"); v.Exists() {
 		l.imports(v)
 	}

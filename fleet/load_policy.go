@@ -110,6 +110,33 @@ func (l *loader) split(v strict.Value) {
 	l.fleet.Split = s
 }
 
+// retention reads how long the lake keeps what, and refuses less than what
+// labels, monitoring and the judge's memory need. What the views need is known
+// to whoever has them.
+func (l *loader) retention(v strict.Value) {
+	m, r, f := v.Map(), &l.fleet.Retention, &l.fleet
+	matured := f.Label.Horizon + f.Label.ReportingLag
+	for _, part := range []struct {
+		key   string
+		keep  *time.Duration
+		least time.Duration
+		why   string
+	}{
+		{"bronze", &r.Bronze, strict.Day, "a day must be left to look at"},
+		{"dead_letters", &r.DeadLetters, strict.Day, "a day must be left to look at"},
+		{"silver", &r.Silver, max(f.Memory(), matured), "readings are judged by, and labels wait for, what came before"},
+		{"gold", &r.Gold, matured + f.Policy.DriftReference, "labels and the reference of drift reach so far back"},
+		{"predictions", &r.Predictions, matured + f.Policy.DriftReference, "live recall and the reference of drift reach so far back"},
+	} {
+		text := m.Get(part.key)
+		*part.keep = text.Duration(0, strict.Day, 10*tenYears)
+		if *part.keep != 0 && *part.keep < part.least {
+			text.Faultf("must be at least %s: %s (got %s)", strict.FormatDuration(part.least), part.why, text.Raw())
+		}
+	}
+	m.Close()
+}
+
 // train reads XGBoost's parameters. The defaults suit some hundreds of
 // failures: shallow trees that learn slowly.
 func (l *loader) train(v strict.Value) {

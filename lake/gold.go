@@ -3,6 +3,7 @@ package lake
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"drumbeat"
 	"drumbeat/delta"
@@ -15,6 +16,7 @@ type Gold struct {
 	table    *table
 	codec    codec[drumbeat.Vector]
 	features []string
+	dropped  atomic.Bool
 }
 
 // maxFeatures bounds the columns of a gold table: far above any view, far
@@ -39,6 +41,9 @@ func (l *Lake) Gold(ctx context.Context, view string, hash drumbeat.Hash, featur
 	}
 	c := vectorCodec(features)
 	if err := checkNames("feature", features, vectorCodec(nil).names()...); err != nil {
+		return nil, fmt.Errorf("open gold of view %s: %w", view, err)
+	}
+	if err := l.finishDrop(ctx, name); err != nil {
 		return nil, fmt.Errorf("open gold of view %s: %w", view, err)
 	}
 	t, err := l.openTable(ctx, name, "materialize", c.schema())
@@ -86,6 +91,9 @@ func (g *Gold) Features() []string { return g.features }
 // order of positions within each partition, all of a record's in one call;
 // what is in the table already is skipped.
 func (g *Gold) Append(ctx context.Context, vectors []drumbeat.Vector, next Progress) error {
+	if g.dropped.Load() {
+		return fmt.Errorf("append to gold: table %s was dropped, since no live model used it; open it again: %w", g.table.Name(), drumbeat.ErrNotFound)
+	}
 	for i := range vectors {
 		if n := len(vectors[i].Values); n != len(g.features) {
 			return fmt.Errorf("append to gold: vector at %s has %d values, want %d: %w",
@@ -153,6 +161,9 @@ const (
 // thousands at a time. A chunk and all that it holds are used again after fn
 // returns, but for machines.
 func (g *Gold) Scan(ctx context.Context, opt GoldScan, fn func(*GoldChunk) error) error {
+	if g.dropped.Load() {
+		return fmt.Errorf("scan gold: table %s was dropped, since no live model used it; open it again: %w", g.table.Name(), drumbeat.ErrNotFound)
+	}
 	snapshot, err := g.table.Refresh(ctx)
 	if err != nil {
 		return fmt.Errorf("scan gold: %w", err)

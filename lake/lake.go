@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"drumbeat"
 	"drumbeat/delta"
@@ -39,6 +40,7 @@ type Lake struct {
 	store delta.Store
 	fleet *fleet.Fleet
 	log   *slog.Logger
+	now   func() time.Time
 	epoch atomic.Int32
 
 	bronze, deadLetters                             *table
@@ -52,6 +54,11 @@ type Lake struct {
 	known map[string]bool // ids of findings
 	seen  int64           // version of the findings table that known is of
 
+	maintaining sync.Mutex
+	strangers   map[string]*table    // gold that nobody but Maintain has opened
+	swept       map[string]time.Time // when each table was last vacuumed
+	turn        int                  // the table that Maintain begins with
+
 	predicting sync.Mutex
 	predicted  Progress // where the writer of predictions believes to be
 }
@@ -62,7 +69,15 @@ var safeName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$`)
 // Open opens the lake of a fleet, under the fleet's name in the store, and
 // makes what tables are missing. Any objstore.Store is a delta.Store.
 func Open(ctx context.Context, store delta.Store, f *fleet.Fleet, log *slog.Logger) (*Lake, error) {
-	l := &Lake{store: store, fleet: f, log: log, golds: map[string]*Gold{}, known: map[string]bool{}, seen: -1}
+	return open(ctx, store, f, log, time.Now)
+}
+
+// open is Open with a wall clock, by which files grow old.
+func open(ctx context.Context, store delta.Store, f *fleet.Fleet, log *slog.Logger, now func() time.Time) (*Lake, error) {
+	l := &Lake{
+		store: store, fleet: f, log: log, now: now, golds: map[string]*Gold{}, known: map[string]bool{}, seen: -1,
+		strangers: map[string]*table{}, swept: map[string]time.Time{},
+	}
 	if !safeName.MatchString(string(f.Name)) {
 		return nil, fmt.Errorf("open lake: fleet %q: want a name of letters, digits, _ . and -: %w", f.Name, drumbeat.ErrInvalid)
 	}
@@ -154,7 +169,7 @@ func (l *Lake) openTables(ctx context.Context) error {
 }
 
 func (l *Lake) openTable(ctx context.Context, name, verb string, schema delta.Schema) (*table, error) {
-	opened, err := delta.Create(ctx, l.store, string(l.fleet.Name)+"/"+name, schema, delta.Options{Log: l.log})
+	opened, err := delta.Create(ctx, l.store, string(l.fleet.Name)+"/"+name, schema, delta.Options{Log: l.log, Now: l.now})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package lake
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"drumbeat"
@@ -45,6 +46,28 @@ func (s spans) String() string {
 		fmt.Fprintf(&out, "%d/%d:%d-%d", x.epoch, x.partition, x.first, x.last)
 	}
 	return out.String()
+}
+
+// joinSpans makes the tags of a file that holds the rows of several, in order:
+// of each partition, from the first offset to the last. It makes none unless
+// all of them have the tag.
+func joinSpans(files []*delta.File) map[string]string {
+	var out spans
+	for _, f := range files {
+		own, ok := parseSpans(f.Tags[tagSpans])
+		if !ok {
+			return nil
+		}
+		for _, x := range own {
+			at := slices.IndexFunc(out, func(o span) bool { return o.epoch == x.epoch && o.partition == x.partition })
+			if at < 0 {
+				out = append(out, x)
+				continue
+			}
+			out[at].first, out[at].last = min(out[at].first, x.first), max(out[at].last, x.last)
+		}
+	}
+	return map[string]string{tagSpans: out.String()}
 }
 
 // parseSpans reads the tag; ok is false if it is not one of ours.

@@ -1,0 +1,4 @@
+package lake
+
+// OpenAt is Open with a wall clock of the test's.
+var OpenAt = open
