@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"drumbeat/delta"
+	"drumbeat/objstore/fs"
 	"drumbeat/objstore/memory"
 )
 
@@ -58,5 +59,48 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	for b.Loop() {
 		open(b, store)
+	}
+}
+
+// BenchmarkLongLog opens a table after more than a day of a commit every five
+// seconds, on disk: as it is without maintenance, and with it.
+func BenchmarkLongLog(b *testing.B) {
+	const commits = 20_000
+	for _, looked := range []bool{false, true} {
+		b.Run(map[bool]string{false: "left alone", true: "maintained"}[looked], func(b *testing.B) {
+			store, err := fs.Open(b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer store.Close()
+			c := &clock{at: time.Now()} // files on disk have the real one
+			table, err := delta.Create(b.Context(), store, "t", columns, delta.Options{Now: c.now})
+			if err != nil {
+				b.Fatal(err)
+			}
+			began, last := time.Now(), time.Duration(0)
+			for i := range commits {
+				one := time.Now()
+				appendRows(b, table, rows(i, 1))
+				last = time.Since(one)
+				c.move(5 * time.Second)
+				if looked && i%12 == 0 {
+					compact(b, table)
+				}
+				if looked && i%180 == 0 {
+					_, err := table.Vacuum(b.Context(), time.Hour)
+					if err == nil {
+						_, err = table.CleanLog(b.Context(), time.Hour)
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.Logf("%s a commit, the last %s", time.Since(began)/commits, last)
+			for b.Loop() {
+				open(b, store)
+			}
+		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"drumbeat"
+	"drumbeat/delta"
 	"drumbeat/lake"
 	"drumbeat/objstore/fs"
 
@@ -99,8 +100,13 @@ func TestPythonReadsBronzeSilverAndGold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 60 { // beyond a checkpoint
-		batch := s.batch(100)
+	for k := range 105 { // beyond a checkpoint that knows of removed files
+		if k == 60 {
+			if done := maintain(t, l, lake.MaintainOptions{}); done.Compacted < 4*60 {
+				t.Fatalf("%+v", done)
+			}
+		}
+		batch := s.batch(60)
 		next := s.progress()
 		items, raw = append(items, batch...), append(raw, withRaw(batch)...)
 		if err := l.AppendBronze(t.Context(), withRaw(batch), nil, next); err != nil {
@@ -116,6 +122,15 @@ func TestPythonReadsBronzeSilverAndGold(t *testing.T) {
 	for _, name := range []string{"bronze", "silver/readings", "gold/machine_health/abc"} {
 		if _, err := os.Stat(filepath.Join(folder, "laundry", name, "_delta_log", "_last_checkpoint")); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"bronze", "silver/readings", "gold/machine_health/abc"} {
+		table, err := delta.Open(t.Context(), store, "laundry/"+name, delta.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(table.Snapshot().Files()); n > 60 {
+			t.Errorf("%s has %d files", name, n)
 		}
 	}
 	got := pythonReads(t, python, filepath.Join(folder, "laundry"),
