@@ -18,27 +18,6 @@ import (
 	"drumbeat/serve"
 )
 
-func TestEveryRouteOfTheAPIIsClosedBelowItsLeastRole(t *testing.T) {
-	s := newShop(t)
-	fill := strings.NewReplacer("{machine}", "W-001", "{id}", "a-1")
-	if n := len(s.router.Routes()); n < 14 {
-		t.Fatalf("%d routes", n)
-	}
-	for _, route := range s.router.Routes() {
-		if route.Least == access.Nobody {
-			t.Errorf("%s states no least role", route.Pattern)
-		}
-		method, path, _ := strings.Cut(fill.Replace(route.Pattern), " ")
-		for role := access.Anyone; role <= access.Engineer; role++ {
-			status, _ := s.call(t, role, method, path, "")
-			refused := status == http.StatusUnauthorized || status == http.StatusForbidden
-			if refused == role.May(route.Least) {
-				t.Errorf("%s as %s: %d; its least role is %s", route.Pattern, role, status, route.Least)
-			}
-		}
-	}
-}
-
 func TestAQueryIsAsOfTheNewestReading(t *testing.T) {
 	s := newShop(t)
 	a := s.predict(t, `{"machine":"W-001"}`)

@@ -41,6 +41,28 @@ func BenchmarkScore(b *testing.B) {
 	}
 }
 
+// BenchmarkStream scores a vector of the stream, without and with a shadow.
+func BenchmarkStream(b *testing.B) {
+	v := laundry(b)
+	m := wood(b, v)
+	for name, shadows := range map[string][]*serve.Live{
+		"no shadow": nil, "one shadow": {{Version: 4, View: v, Model: m}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := serve.NewScorer(v.Fleet)
+			if err := s.Swap(serve.Models{Champion: &serve.Live{Version: 3, View: v, Model: m}, Shadows: shadows}); err != nil {
+				b.Fatal(err)
+			}
+			x := vector(v, map[string]float64{"vibration_now": 48, "errors_7d": 3})
+			var said []drumbeat.Prediction
+			b.ReportAllocs()
+			for b.Loop() {
+				said = s.Models().Predict(v.Hash, x, said[:0])
+			}
+		})
+	}
+}
+
 func BenchmarkExplain(b *testing.B) {
 	v := laundry(b)
 	s := scorer(b, v, wood(b, v))

@@ -198,19 +198,14 @@ func TestUsualIsTheMedianOfWhatAMachineShowed(t *testing.T) {
 	}
 }
 
-func TestAModelOfAnotherDefinitionIsRefused(t *testing.T) {
+func TestWithoutAModelThereIsNoPrediction(t *testing.T) {
 	v := laundry(t)
-	m := shaken(t, v)
-	m.Hash = "another"
-	err := serve.NewScorer(v.Fleet).Swap(serve.Models{Champion: &serve.Live{Version: 1, View: v, Model: m}})
-	if !errors.Is(err, drumbeat.ErrInvalid) {
-		t.Errorf("another hash: %v, want ErrInvalid", err)
-	}
-	if err := serve.NewScorer(v.Fleet).Swap(serve.Models{}); !errors.Is(err, drumbeat.ErrInvalid) {
-		t.Errorf("no champion: %v, want ErrInvalid", err)
-	}
-	if _, err := serve.NewScorer(v.Fleet).Score(vector(v, nil), serve.Asked{}); !errors.Is(err, serve.ErrNoModel) {
+	s := serve.NewScorer(v.Fleet)
+	if _, err := s.Score(vector(v, nil), serve.Asked{}); !errors.Is(err, serve.ErrNoModel) {
 		t.Errorf("score without a model: %v, want ErrNoModel", err)
+	}
+	if _, err := s.Explain(vector(v, nil)); !errors.Is(err, serve.ErrNoModel) {
+		t.Errorf("explain without a model: %v, want ErrNoModel", err)
 	}
 }
 
@@ -250,27 +245,15 @@ func TestModelsAreSwappedBetweenPredictions(t *testing.T) {
 	wg.Wait()
 }
 
-func TestShadowsAreScoredAsChallengersAndAsQueries(t *testing.T) {
-	v := laundry(t)
-	s := serve.NewScorer(v.Fleet)
-	err := s.Swap(serve.Models{
-		Champion: &serve.Live{Version: 1, View: v, Model: shaken(t, v)},
-		Shadows:  []*serve.Live{{Version: 2, View: v, Model: forest(t, v, split{"vibration_now", 60, 1, 1})}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := s.Models().Shadow(v.Hash, vector(v, nil), nil)
-	if len(got) != 1 || got[0].Model != 2 || got[0].Role != drumbeat.RoleChallenger || got[0].Purpose != drumbeat.PurposeLive {
-		t.Errorf("shadows %+v", got)
-	}
-}
-
-func TestScoringAQuietVectorAllocatesLittle(t *testing.T) {
+func TestScoringAQuietVectorAllocatesNothing(t *testing.T) {
 	v := laundry(t)
 	s := scorer(t, v, shaken(t, v))
 	x := vector(v, nil)
-	if n := testing.AllocsPerRun(100, func() { _, _ = s.Score(x, serve.Asked{Why: serve.WhyAlarm}) }); n > 1 {
-		t.Errorf("%.0f allocations a prediction, want at most 1", n)
+	if n := testing.AllocsPerRun(100, func() { _, _ = s.Score(x, serve.Asked{Why: serve.WhyAlarm}) }); n > 0 {
+		t.Errorf("%.0f allocations a prediction, want none", n)
+	}
+	said := make([]drumbeat.Prediction, 0, 1)
+	if n := testing.AllocsPerRun(100, func() { said = s.Models().Predict(v.Hash, x, said[:0]) }); n > 0 {
+		t.Errorf("%.0f allocations a vector of the stream, want none", n)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,10 +82,17 @@ func shaken(t testing.TB, v *feature.View) *model.Model {
 
 func laundry(t testing.TB) *feature.View {
 	t.Helper()
+	return laundryNamed(t, "laundry")
+}
+
+// laundryNamed is the laundry's view, of a fleet of that name.
+func laundryNamed(t testing.TB, name drumbeat.FleetName) *feature.View {
+	t.Helper()
 	f, err := fleet.Load(fleets.FS(), "laundry")
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.Name = name
 	v, err := feature.LoadView(fleets.FS(), "laundry", f)
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +133,10 @@ type shop struct {
 	fault      error // of Record and Publish
 	wall       time.Time
 	ticking    bool
+
+	more   func(*serve.API) // adds operations
+	sender atomic.Int64
+	later  atomic.Int64 // how far the clock of tokens runs ahead, in nanoseconds
 }
 
 type clockOf func() drumbeat.Time
@@ -139,9 +151,17 @@ func newShop(t testing.TB) *shop {
 // newShopAt makes one that lets a person send so many requests a second.
 func newShopAt(t testing.TB, rate int) *shop {
 	t.Helper()
-	s := &shop{view: laundry(t), now: newest.Add(10 * time.Minute), wall: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}
+	s := newClosedShop(t, "laundry")
+	s.open(t, rate)
+	return s
+}
+
+// newClosedShop makes the site of a fleet, without an API.
+func newClosedShop(t testing.TB, name drumbeat.FleetName) *shop {
+	t.Helper()
+	s := &shop{view: laundryNamed(t, name), now: newest.Add(10 * time.Minute), wall: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}
 	online := memory.New()
-	s.fill(t, online)
+	s.fill(t, online, s.view)
 	s.scorer = serve.NewScorer(s.view.Fleet)
 	if err := s.scorer.Swap(serve.Models{Champion: &serve.Live{Version: 3, View: s.view, Model: shaken(t, s.view)}}); err != nil {
 		t.Fatal(err)
@@ -176,9 +196,15 @@ func newShopAt(t testing.TB, rate int) *shop {
 		Manifest: func(context.Context, drumbeat.ModelVersion) ([]byte, error) { return []byte(`{"pr_auc":0.5}`), nil },
 		Ready:    func(context.Context) error { return s.fault },
 	}
+	return s
+}
+
+// open makes the API of the shop, and of others beside it.
+func (s *shop) open(t testing.TB, rate int, others ...*shop) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	a, err := access.Open(t.Context(), filepath.Join(t.TempDir(), "access.db"),
-		access.Options{Log: log, Now: time.Now, Random: rand.Reader})
+		access.Options{Log: log, Now: s.accessNow, Random: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,16 +219,25 @@ func newShopAt(t testing.TB, rate int) *shop {
 		}
 		s.tokens[role] = secret
 	}
-	s.api, err = serve.New([]serve.Site{s.site}, serve.Options{
+	sites := []serve.Site{s.site}
+	for _, other := range others {
+		sites = append(sites, other.site)
+	}
+	s.api, err = serve.New(sites, serve.Options{
 		Version: "test", Log: log, Now: s.wallNow, Registry: prometheus.NewRegistry(), Access: a, Rate: rate,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.board = s.api.Board(s.view.Fleet.Name)
+	if s.more != nil {
+		s.more(s.api)
+	}
 	s.api.Mount(s.router)
-	return s
 }
+
+// accessNow is the wall clock of tokens.
+func (s *shop) accessNow() time.Time { return time.Now().Add(time.Duration(s.later.Load())) }
 
 // tick lets the shop's wall clock run.
 func (s *shop) tick() { s.ticking = true }
@@ -217,9 +252,9 @@ func (s *shop) wallNow() time.Time {
 }
 
 // fill runs the machines and stores their records.
-func (s *shop) fill(t testing.TB, online feature.Online) {
+func (s *shop) fill(t testing.TB, online feature.Online, view *feature.View) {
 	t.Helper()
-	engine := feature.NewEngine(s.view)
+	engine := feature.NewEngine(view)
 	var offset int64
 	for at := start; at <= newest; at = at.Add(15 * time.Minute) {
 		for i, id := range []drumbeat.MachineID{"W-001", "W-002", "W-003"} {
@@ -245,7 +280,7 @@ func (s *shop) fill(t testing.TB, online feature.Online) {
 		}
 		records = append(records, r)
 	}
-	if _, err := online.Write(t.Context(), s.view.Hash, records); err != nil {
+	if _, err := online.Write(t.Context(), view.Hash, records); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -284,9 +319,17 @@ func (s *shop) answer(_ context.Context, f drumbeat.Finding) (drumbeat.Finding, 
 // call sends a request as a role and returns the status and the body.
 func (s *shop) call(t testing.TB, role access.Role, method, path, body string) (int, string) {
 	t.Helper()
+	return s.send(t, s.tokens[role], method, path, body)
+}
+
+// send sends a request with a token, "" for none, and returns the status and
+// the body.
+func (s *shop) send(t testing.TB, token, method, path, body string) (int, string) {
+	t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	if role > access.Anyone {
-		r.Header.Set("Authorization", "Bearer "+s.tokens[role])
+	r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", s.sender.Add(1)%250) // failures count by address
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
