@@ -3,6 +3,7 @@ package materialize
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"drumbeat"
 	"drumbeat/feature"
@@ -37,9 +38,7 @@ func newState(f *fleet.Fleet, views []*feature.View) *state {
 // load takes in what silver holds below to. The visit, if there is one, sees
 // each item as well.
 func (st *state) load(ctx context.Context, l *lake.Lake, to map[int32]int64, visit func(*drumbeat.Item)) error {
-	for partition, offset := range to {
-		st.next[partition] = offset
-	}
+	maps.Copy(st.next, to)
 	return load(ctx, l, to, st.views, func(item *drumbeat.Item) {
 		st.judge(item.Position.Partition).Restore(item)
 		if visit != nil {

@@ -49,7 +49,7 @@ type paced struct {
 	before func(next map[int32]int64)
 }
 
-func (p *paced) Poll(ctx context.Context) ([]topic.Record, error) {
+func (p *paced) Poll(context.Context) ([]topic.Record, error) {
 	p.before(copied(p.next))
 	var out []topic.Record
 	for _, partition := range slices.Sorted(maps.Keys(p.log)) {

@@ -42,11 +42,10 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 		}).Write(w)
 		return
 	}
-	text := "ready\n"
+	_, _ = w.Write([]byte("ready\n"))
 	for _, fault := range waiting {
-		text += "fleet " + fault.Location + " is not ready: " + fault.Message + "\n"
+		_, _ = w.Write([]byte("fleet " + fault.Location + " is not ready: " + fault.Message + "\n"))
 	}
-	_, _ = w.Write([]byte(text))
 }
 
 // document serves what write makes, made once.

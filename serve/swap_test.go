@@ -1,12 +1,14 @@
 package serve_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -29,7 +31,7 @@ min_history: 2d
 features:
   - {name: vibration_max_2d, of: vibration_hz,  agg: max,  window: 2d}
   - {name: vibration_now,    of: vibration_hz,  agg: last, window: 1h}
-  - {name: model_year,       of: model_year}
+  - {name: temp_now,         of: temperature_c, agg: last, window: 1h}
 `)}}
 	view, err := feature.LoadView(files, ".", v.Fleet)
 	if err != nil {
@@ -38,19 +40,31 @@ features:
 	return view
 }
 
-// constant is a model version whose margin is its number in eighths, whatever
-// it is asked.
-func constant(t testing.TB, v *feature.View, version drumbeat.ModelVersion) *serve.Live {
-	t.Helper()
-	leaf := float32(version) / 8
-	return &serve.Live{Version: version, View: v, Model: forest(t, v, split{"vibration_now", 60, leaf, leaf})}
+// heat is the feature by which constant's models know a vector of their view:
+// 60 °C, where vectors of the other view have something else.
+func heat(v *feature.View) string {
+	if v.Index("temp_now") >= 0 {
+		return "temp_now"
+	}
+	return "temp_rolling_mean_7d"
 }
 
-// steady makes a Usual in which a value is ordinary for a feature of W-001.
-func steady(v *feature.View, name string, value float64) *serve.Usual {
+// constant is a model version whose margin is its number in eighths for a
+// vector of its view, and a wild one for any other.
+func constant(t testing.TB, v *feature.View, version drumbeat.ModelVersion) *serve.Live {
+	t.Helper()
+	const wild = 99
+	return &serve.Live{Version: version, View: v, Model: forest(t, v, split{heat(v), 55, wild, float32(version) / 8})}
+}
+
+// warm is a vector of a view.
+func warm(v *feature.View) *drumbeat.Vector { return vector(v, map[string]float64{heat(v): 60}) }
+
+// shaking makes a Usual in which a vibration is ordinary for W-001.
+func shaking(v *feature.View, value float64) *serve.Usual {
 	usual := serve.NewUsual(v)
 	for range 100 {
-		usual.Add("W-001", vector(v, map[string]float64{name: value}).Values)
+		usual.Add("W-001", vector(v, map[string]float64{"vibration_now": value}).Values)
 	}
 	return usual
 }
@@ -82,7 +96,7 @@ func TestEveryModelReadsTheVectorsOfItsOwnView(t *testing.T) {
 		},
 	} {
 		var got []said
-		for _, p := range s.Models().Predict(view.Hash, vector(view, nil), nil) {
+		for _, p := range s.Models().Predict(view.Hash, warm(view), nil) {
 			got = append(got, said{p.Model, p.Role, p.Purpose, p.Hash, len(p.Reasons)})
 			if p.Margin != float64(p.Model)/8 || !p.Alarm {
 				t.Errorf("version %d: margin %v, alarm %t", p.Model, p.Margin, p.Alarm)
@@ -121,7 +135,7 @@ func TestWhatIsUsualGoesWithTheChampionsView(t *testing.T) {
 	v := laundry(t)
 	other := narrow(t, v)
 	usual := map[drumbeat.Hash]*serve.Usual{
-		v.Hash: steady(v, "vibration_now", 48), other.Hash: steady(other, "vibration_now", 31),
+		v.Hash: shaking(v, 48), other.Hash: shaking(other, 31),
 	}
 	s := serve.NewScorer(v.Fleet)
 	for view, want := range map[*feature.View]float64{v: 48, other: 31} {
@@ -154,24 +168,58 @@ func TestWhatIsUsualGoesWithTheChampionsView(t *testing.T) {
 	}
 }
 
+// restless is an online store that swaps models in the middle of every read.
+type restless struct {
+	feature.Online
+	swap func()
+}
+
+func (r restless) Read(
+	ctx context.Context, hash drumbeat.Hash, machines []drumbeat.MachineID, withAdvance bool,
+) ([]feature.Record, error) {
+	r.swap()
+	defer r.swap()
+	return r.Online.Read(ctx, hash, machines, withAdvance)
+}
+
+// between lets swap run wherever a request reaches out of the room, which is
+// when others get to run.
+func (s *shop) between(swap func()) {
+	s.site.Online = restless{s.site.Online, swap}
+	machines, conditions, manifest := s.site.Machines, s.site.Conditions, s.site.Manifest
+	s.site.Machines = func() []serve.Known { swap(); return machines() }
+	s.site.Conditions = func(ctx context.Context) (map[drumbeat.MachineID]serve.Condition, error) {
+		swap()
+		return conditions(ctx)
+	}
+	s.site.Manifest = func(ctx context.Context, v drumbeat.ModelVersion) ([]byte, error) { swap(); return manifest(ctx, v) }
+}
+
 // TestNoRequestFailsOrIsHalfAnotherModelsWhileModelsAreSwapped swaps champions
-// of two views a thousand times under requests of every kind.
+// of two views, a thousand times beside requests of every kind and some
+// thousand times in the middle of them.
 func TestNoRequestFailsOrIsHalfAnotherModelsWhileModelsAreSwapped(t *testing.T) {
-	s := newShopAt(t, 1e6)
+	s := newClosedShop(t, "laundry")
 	views := []*feature.View{s.view, narrow(t, s.view)}
 	s.fill(t, s.site.Online, views[1])
 	// Of version n, the view is n mod 2; four of each.
 	models := make([]serve.Models, 8)
 	usual := map[drumbeat.Hash]*serve.Usual{
-		views[0].Hash: steady(views[0], "vibration_now", 48), views[1].Hash: steady(views[1], "vibration_now", 31),
+		views[0].Hash: shaking(views[0], 48), views[1].Hash: shaking(views[1], 31),
 	}
 	for n := range models {
 		live := func(n int) *serve.Live { return constant(t, views[n%2], drumbeat.ModelVersion(n)+1) }
 		models[n] = serve.Models{Champion: live(n), Shadows: []*serve.Live{live((n + 1) % 8), live((n + 2) % 8)}, Usual: usual}
 	}
-	if err := s.scorer.Swap(models[0]); err != nil {
-		t.Fatal(err)
+	var swaps atomic.Int64
+	swap := func() {
+		if err := s.scorer.Swap(models[int(swaps.Add(1))%len(models)]); err != nil {
+			t.Error(err)
+		}
 	}
+	swap()
+	s.between(swap)
+	s.open(t, 1e6)
 	asks := s.asks(views)
 	answered, done := make(chan struct{}), make(chan struct{})
 	var group sync.WaitGroup
@@ -189,10 +237,8 @@ func TestNoRequestFailsOrIsHalfAnotherModelsWhileModelsAreSwapped(t *testing.T) 
 			}
 		})
 	}
-	for n := range 1000 {
-		if err := s.scorer.Swap(models[n%len(models)]); err != nil {
-			t.Error(err)
-		}
+	for range 1000 {
+		swap()
 		<-answered
 	}
 	close(done)
@@ -252,7 +298,7 @@ func (s *shop) asks(views []*feature.View) []func(*testing.T) error {
 		func(*testing.T) error { // what the stream does
 			m := s.scorer.Models()
 			for _, view := range views {
-				for _, p := range m.Predict(view.Hash, &drumbeat.Vector{Machine: "W-001", Values: feature.Nulls(len(view.Features))}, nil) {
+				for _, p := range m.Predict(view.Hash, warm(view), nil) {
 					if err := whole(&p, []*feature.View{view, view}); err != nil {
 						return err
 					}
