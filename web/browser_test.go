@@ -186,8 +186,14 @@ func (b *tab) open(h *house, path string) {
 // signIn follows a sign-in link.
 func (b *tab) signIn(h *house, role access.Role) {
 	b.t.Helper()
+	b.signInTo(h, role, "/fleets/laundry/")
+}
+
+// signInTo follows a sign-in link, which leads to a path.
+func (b *tab) signInTo(h *house, role access.Role, path string) {
+	b.t.Helper()
 	b.do(chromedp.Navigate(h.link(b.t, role)), chromedp.Click(chromedp.CSS(".send")))
-	b.until(`location.pathname === "/fleets/laundry/"`)
+	b.until(`location.pathname === "` + path + `"`)
 }
 
 // press presses one key as a keyboard does: a page that handles it keeps it
@@ -241,6 +247,21 @@ func (b *tab) violations() []string {
 	return list
 }
 
+// check runs axe on the page, sees that it fits, and takes its picture.
+func (b *tab) check(scheme, name, picture string) {
+	b.t.Helper()
+	for _, v := range b.violations() {
+		b.t.Errorf("%s: %s", name, v)
+	}
+	if over := js[int](b, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+		b.t.Errorf("%s: %d px wider than the screen", name, over)
+	}
+	if dark := js[bool](b, `matchMedia("(prefers-color-scheme: dark)").matches`); dark != (scheme == "dark") {
+		b.t.Errorf("%s: dark is %t", name, dark)
+	}
+	b.shoot(picture)
+}
+
 // schemes are the ways in which every page must work.
 var schemes = []struct {
 	name          string
@@ -249,7 +270,7 @@ var schemes = []struct {
 }{
 	{"wide light", 1280, 800, "light"},
 	{"wide dark", 1280, 800, "dark"},
-	{"phone light", 360, 780, "light"},
+	{"phone light", 390, 844, "light"},
 	{"phone dark", 360, 780, "dark"},
 }
 
@@ -260,16 +281,7 @@ func TestEveryPageIsAccessibleAndFitsInEverySchemeAndSize(t *testing.T) {
 			b := newTab(t, h, s.width, s.height, s.scheme)
 			check := func(name string) {
 				t.Helper()
-				for _, v := range b.violations() {
-					t.Errorf("%s: %s", name, v)
-				}
-				if over := js[int](b, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
-					t.Errorf("%s: %d px wider than the screen", name, over)
-				}
-				if dark := js[bool](b, `matchMedia("(prefers-color-scheme: dark)").matches`); dark != (s.scheme == "dark") {
-					t.Errorf("%s: dark is %t", name, dark)
-				}
-				b.shoot(strings.ReplaceAll(s.name, " ", "-") + "-" + name)
+				b.check(s.scheme, name, strings.ReplaceAll(s.name, " ", "-")+"-"+name)
 			}
 			b.do(chromedp.Navigate(h.server.URL + "/"))
 			b.until(`location.pathname === "/sign-in"`)
@@ -280,11 +292,34 @@ func TestEveryPageIsAccessibleAndFitsInEverySchemeAndSize(t *testing.T) {
 			b.until(`location.pathname === "/fleets/laundry/"`)
 			for name, path := range map[string]string{
 				"fleet": "/fleets/laundry/", "alerts": "/fleets/laundry/alerts", "alert": "/fleets/laundry/alerts/a-1", "machine": "/fleets/laundry/machines/W-005",
-				"closed": "/fleets/laundry/alerts/a-3", "silent": "/fleets/laundry/machines/W-058", "nothing": "/fleets/laundry/?q=zebra",
+				"health": "/fleets/laundry/health", "quality": "/fleets/laundry/quality", "models": "/fleets/laundry/models",
+				"version": "/fleets/laundry/models/3", "closed": "/fleets/laundry/alerts/a-3", "silent": "/fleets/laundry/machines/W-058", "nothing": "/fleets/laundry/?q=zebra",
 			} {
 				b.open(h, path)
 				check(name)
 			}
+		})
+	}
+}
+
+func TestThePagesOfAnEngineerAreAccessibleInEverySchemeAndSize(t *testing.T) {
+	h := newSite(t)
+	for _, s := range schemes {
+		t.Run(s.name, func(t *testing.T) {
+			b := newTab(t, h, s.width, s.height, s.scheme)
+			b.signInTo(h, access.Engineer, "/")
+			for name, path := range map[string]string{
+				"overview": "/", "decide": "/fleets/laundry/models/4/promote", "rollback": "/fleets/laundry/models/rollback",
+				"retrain": "/fleets/laundry/models/retrain", "engineer-models": "/fleets/laundry/models", "empty-models": "/fleets/dryers/models",
+				"empty-health": "/fleets/dryers/health", "empty-quality": "/fleets/dryers/quality", "lost": "/fleets/washers/alerts",
+				"challenger": "/fleets/laundry/models/4",
+			} {
+				b.do(chromedp.Navigate(h.server.URL + path))
+				b.until(`document.readyState === "complete"`)
+				b.check(s.scheme, name, strings.ReplaceAll(s.name, " ", "-")+"-"+name)
+			}
+			b.do(chromedp.Navigate(h.server.URL+"/fleets/laundry/health"), chromedp.Click(chromedp.CSS(".switch summary")))
+			b.check(s.scheme, "switcher", strings.ReplaceAll(s.name, " ", "-")+"-switcher")
 		})
 	}
 }

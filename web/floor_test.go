@@ -32,6 +32,7 @@ type floor struct {
 	events     []web.Event
 	followers  []chan web.Event
 	subscribed []int64 // what each follower asked for
+	loop       *loop
 }
 
 // prediction makes one with reasons that fit its probability.
@@ -99,6 +100,7 @@ func newFloor() *floor {
 	f.past("W-008", 3*24*time.Hour, drumbeat.OutcomeSensorWrong, "Ana Keller", "", "")
 	f.past("W-091", 2*24*time.Hour, drumbeat.OutcomeUnanswered, "", "", "")
 	f.events = nil
+	f.loop = &loop{}
 	return f
 }
 
@@ -286,7 +288,16 @@ type house struct {
 
 var engineer = access.Person{Name: "drumbeat", Role: access.Engineer}
 
+// newHouse opens the page of one fleet, the laundry with its loop.
 func newHouse(t *testing.T) *house {
+	t.Helper()
+	f := newFloor()
+	f.loop = newLoop(f.now)
+	return houseOf(t, f, f.connect(f.source()))
+}
+
+// houseOf opens the page of several fleets; f is the one that the test plays.
+func houseOf(t *testing.T, f *floor, sources ...web.Source) *house {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	a, err := access.Open(t.Context(), filepath.Join(t.TempDir(), "access.db"),
@@ -294,8 +305,8 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{floor: newFloor(), access: a, router: a.NewRouter()}
-	site, err := web.New([]web.Source{h.source()}, web.Options{Log: log, Access: a, Beat: time.Second})
+	h := &house{floor: f, access: a, router: a.NewRouter()}
+	site, err := web.New(sources, web.Options{Log: log, Access: a, Beat: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,13 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net/http"
+	"slices"
+	"strings"
 
 	"drumbeat"
 )
@@ -105,6 +109,10 @@ type Live struct {
 	Sentence    string
 	Measures    Measures // PRAUC, BaseRate and ShuffledROCAUC are not asked for
 
+	// RetrainBelow, WarnBelow and HealthyAbove are the policy's bounds of the
+	// recall; 0 where there is none.
+	RetrainBelow, WarnBelow, HealthyAbove float64
+
 	Caught, Missed int
 	Immature       int // failures and alerts that cannot be judged yet
 	Unknown        int // alerts of which nobody can say whether they were right
@@ -132,4 +140,263 @@ func (b *board) health(ctx context.Context) (Health, error) {
 	return h, nil
 }
 
-func (b *board) healthPage(w http.ResponseWriter, r *http.Request) error { return nil }
+// healthView is the page of the model's health.
+type healthView struct {
+	Health          *Health
+	Headline, Under string
+	LiveSign        sign
+	DriftSign       sign
+	Facts           []fact // of live operation, nil before the first measure
+	Scale           *scaleView
+	Counts          []countLine
+	Sensors         []sensorLine // flagged first
+	Features        []FeatureDrift
+	MoreSensors     int // that are not listed
+	MoreFeatures    int
+	Plots           string
+	PlotNames       []string
+	Triggers        []Trigger
+}
+
+// scaleView draws a recall with its interval against the policy's bounds, in
+// thousandths.
+type scaleView struct {
+	At, Low, High int
+	Marks         []scaleMark
+}
+
+type scaleMark struct {
+	At   int
+	Text string
+}
+
+// countLine is a count with what it means.
+type countLine struct {
+	Name, Means string
+	N           int
+}
+
+// sensorLine is a sensor's drift with its title and unit.
+type sensorLine struct {
+	*SensorDrift
+	Sensor Sensor
+}
+
+// Sign is whether the sensor has moved.
+func (l sensorLine) Sign() sign {
+	switch {
+	case l.Flagged:
+		return sign{signWarn, "Has moved", ""}
+	case math.IsNaN(l.Shift):
+		return sign{signUnknown, "Cannot be judged", ""}
+	}
+	return sign{signGood, "As usual", ""}
+}
+
+// ShiftText is the shift in the sensor's unit, with its sign.
+func (l sensorLine) ShiftText() string { return unitText(signed(l.Shift), l.Sensor.Unit) }
+
+// Usual is the reference's mean on the days of a type.
+func (l sensorLine) Usual(r Reference) string {
+	return unitText(decimals(r.Mean, min(l.Sensor.Decimals, 2)), l.Sensor.Unit)
+}
+
+// Sign is how far a feature has moved.
+func (f FeatureDrift) Sign() sign {
+	switch f.Level {
+	case LevelNone:
+		return sign{signGood, "As usual", ""}
+	case LevelSlight:
+		return sign{signRunning, "Slightly moved", ""}
+	case LevelSignificant:
+		return sign{signWarn, "Moved", ""}
+	case LevelUnknown:
+	}
+	return sign{signUnknown, "Cannot be judged", ""}
+}
+
+// Of names the sensors that a feature is made of.
+func (f FeatureDrift) Of() string { return strings.Join(f.MadeOf, ", ") }
+
+const (
+	maxSensors  = 200
+	maxFeatures = 100
+	maxTriggers = 20
+	// healthRest is how often the page renews itself, in seconds: its reports
+	// are made once a day.
+	healthRest = 60
+)
+
+// healthPage shows whether the champion still fits its fleet.
+func (b *board) healthPage(w http.ResponseWriter, r *http.Request) error {
+	h, err := b.health(r.Context())
+	if err != nil {
+		return err
+	}
+	v := &healthView{
+		Health: &h, LiveSign: liveSign(h.Live), DriftSign: driftSign(h.Drift), Triggers: h.Triggers[:min(len(h.Triggers), maxTriggers)],
+	}
+	if l := h.Live; l != nil {
+		v.Facts, v.Scale, v.Counts = facts(&l.Measures, live), scale(l), counts(l)
+	}
+	if err := b.driftView(v, h.Drift); err != nil {
+		return err
+	}
+	v.Headline, v.Under = healthHeadline(&h)
+	return b.show(w, r, http.StatusOK, "health", &page{Title: v.Headline, Here: "health", Follow: true, Rest: healthRest, Main: v})
+}
+
+// driftView fills in what the newest report says.
+func (b *board) driftView(v *healthView, d *Drift) error {
+	if d == nil {
+		return nil
+	}
+	for i := range d.Sensors {
+		v.Sensors = append(v.Sensors, sensorLine{&d.Sensors[i], b.sensor(d.Sensors[i].Name)})
+	}
+	slices.SortStableFunc(v.Sensors, func(x, y sensorLine) int { return flagOrder(x.Flagged, y.Flagged) })
+	v.Features = slices.Clone(d.Features)
+	slices.SortStableFunc(v.Features, func(x, y FeatureDrift) int {
+		return cmp.Or(cmp.Compare(x.Level.order(), y.Level.order()), -cmp.Compare(x.PSI, y.PSI))
+	})
+	if d.Predictions.Level != "" {
+		v.Features = slices.Insert(v.Features, 0, d.Predictions)
+	}
+	if n := len(v.Sensors) - maxSensors; n > 0 {
+		v.Sensors, v.MoreSensors = v.Sensors[:maxSensors], n
+	}
+	if n := len(v.Features) - maxFeatures; n > 0 {
+		v.Features, v.MoreFeatures = v.Features[:maxFeatures], n
+	}
+	var plots []plot
+	for _, line := range v.Sensors[:min(len(v.Sensors), maxPlots)] {
+		if len(line.Days) > 0 {
+			plots = append(plots, driftPlot(line, d.Sigma))
+			v.PlotNames = append(v.PlotNames, line.Sensor.Title)
+		}
+	}
+	var err error
+	v.Plots, err = plotData(plots)
+	return err
+}
+
+func flagOrder(x, y bool) int {
+	switch {
+	case x == y:
+		return 0
+	case x:
+		return -1
+	}
+	return 1
+}
+
+// order puts what has moved most first.
+func (l Level) order() int {
+	return slices.Index([]Level{LevelSignificant, LevelSlight, LevelUnknown, LevelNone}, l)
+}
+
+// sensor is the fleet's sensor of a name, or one that is named only.
+func (b *board) sensor(name string) Sensor {
+	for _, s := range b.source.Fleet.Sensors {
+		if s.Name == name {
+			if s.Title == "" {
+				s.Title = s.Name
+			}
+			return s
+		}
+	}
+	return Sensor{Name: name, Title: name, Decimals: 2}
+}
+
+// driftPlot is a sensor's daily means with the band that each may lie in.
+func driftPlot(line sensorLine, sigma float64) plot {
+	p := plot{
+		Name: line.Sensor.Title, Title: line.Sensor.Title, Unit: line.Sensor.Unit, Decimals: min(line.Sensor.Decimals, 3),
+		Summary: line.Sentence,
+	}
+	if line.Flagged && line.Since != drumbeat.NoTime {
+		p.Since = seconds(line.Since)
+	}
+	days := line.Days
+	if len(days) > maxPlotDays {
+		days = days[len(days)-maxPlotDays:]
+	}
+	for _, day := range days {
+		usual := line.Weekday
+		if weekend(day.Day) {
+			usual = line.Weekend
+		}
+		p.Times = append(p.Times, daySeconds(day.Day))
+		p.Values = append(p.Values, orNull(day.Mean))
+		p.Low = append(p.Low, orNull(usual.Mean-sigma*usual.SD))
+		p.High = append(p.High, orNull(usual.Mean+sigma*usual.SD))
+	}
+	if p.Summary == "" && len(days) > 0 {
+		newest := days[len(days)-1]
+		p.Summary = fmt.Sprintf("%s: the fleet's mean on %s was %s.", line.Sensor.Title, plainDate(newest.Day),
+			unitText(decimals(newest.Mean, p.Decimals), p.Unit))
+	}
+	return p
+}
+
+// scale draws the recall, nil where there is none.
+func scale(l *Live) *scaleView {
+	recall := &l.Measures.Recall
+	if recall.N == 0 {
+		return nil
+	}
+	v := &scaleView{At: permille(recall.Value()), Low: permille(recall.Low), High: permille(recall.High)}
+	for _, mark := range []struct {
+		at   float64
+		text string
+	}{
+		{l.RetrainBelow, "retrain below"}, {l.WarnBelow, "warn below"}, {l.HealthyAbove, "healthy above"},
+	} {
+		if mark.at > 0 {
+			v.Marks = append(v.Marks, scaleMark{permille(mark.at), mark.text + " " + share(mark.at)})
+		}
+	}
+	return v
+}
+
+// counts say which failures and alerts the recall rests on, and which not.
+func counts(l *Live) []countLine {
+	return []countLine{
+		{"Foretold", "failures with an alert in time", l.Caught},
+		{"Missed", "failures without one", l.Missed},
+		{"Too young", "failures and alerts that cannot be judged yet", l.Immature},
+		{"Unclear", "alerts of which nobody can say whether they were right", l.Unknown},
+		{"Unseen", "failures of machines that sent nothing; not counted", l.Unobservable},
+	}
+}
+
+// healthHeadline says in a sentence whether the model still fits.
+func healthHeadline(h *Health) (first, second string) {
+	var moved []*SensorDrift
+	if h.Drift != nil {
+		moved = h.Drift.flagged()
+	}
+	switch {
+	case h.Drift == nil && h.Live == nil:
+		first = "Not looked at yet"
+		second = "The first report is made at the end of the first whole day after a model serves."
+		if h.NextMonitor != drumbeat.NoTime {
+			second = fmt.Sprintf("The first report is due on %s, %s by the fleet's clock.", plainDate(h.NextMonitor), clock(h.NextMonitor))
+		}
+		return first, second
+	case h.Live != nil && h.Live.Status == StatusRetrain:
+		first = "The model misses too much"
+	case len(moved) > 0:
+		first = count(len(moved), "sensor has moved", "sensors have moved")
+	case h.Live != nil && h.Live.Status == StatusWarn:
+		first = "The model misses more than it should"
+	case h.Live == nil || h.Live.Status == StatusUnknown:
+		first = "No drift; too few failures to judge"
+		if h.Drift == nil || h.Drift.TooShort != "" {
+			first = "Too early to judge"
+		}
+	default:
+		first = "The model fits"
+	}
+	return first, second
+}

@@ -54,6 +54,9 @@ func (p *page) Base() string {
 	return p.board.base
 }
 
+// Never is the time of what has not happened, for templates to compare with.
+func (p *page) Never() drumbeat.Time { return drumbeat.NoTime }
+
 // Several says whether there is more than one fleet.
 func (p *page) Several() bool { return len(p.Fleets) > 1 }
 
@@ -73,12 +76,16 @@ func (s *Site) loadPages() (map[string]*template.Template, error) {
 		"asset": s.assets.address, "because": because, "path": escaped,
 		"percent": percent, "number": number, "plural": pluralOf, "permille": permille, "likely": likely, "count": count,
 		"day": day, "clock": clock, "iso": iso, "ago": ago, "length": length,
-		"stateWord": stateWord, "outcomeWord": outcomeWord,
+		"stateWord": stateWord, "outcomeWord": outcomeWord, "triggerWord": triggerWord,
+		"figure": figure, "signed": signed, "share": share, "date": plainDate, "dayName": dayName,
+		"words": words, "short": shortHash, "width": func(low, high int) int { return max(4, high-low) },
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "fleet", "machine", "alerts", "sign-in", "error"} {
+	for _, name := range []string{"overview", "fleet", "machine", "alerts", "sign-in", "error",
+		"models", "version", "decide", "health", "quality",
+	} {
 		t, err := template.New("layout.html").Funcs(functions).
-			ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
+			ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/shared.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("read template %s: %w", name, err)
 		}

@@ -22,6 +22,12 @@ const (
 	signWarn    signKind = "warn"
 	signUnknown signKind = "unknown"
 	signGood    signKind = "good"
+
+	// Kinds of what is neither good nor bad.
+	signRefused signKind = "refused"
+	signRunning signKind = "running"
+	signWaiting signKind = "waiting"
+	signOff     signKind = "off"
 )
 
 // worse orders signs, the worst first.

@@ -1,6 +1,11 @@
 package web
 
 import (
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
 	"time"
 
 	"drumbeat"
@@ -132,4 +137,209 @@ type Failure struct {
 	Result string
 	Lead   time.Duration // from the first alarm, if it was caught
 	Best   float64       // the greatest probability in its time of warning, NaN without one
+}
+
+// fact is a figure with what it means and what it rests on.
+type fact struct {
+	Name, Value string
+	Unit        string // or what the figure is called in the field
+	Detail      string // its evidence
+}
+
+// live and offline measures differ in what there is to say of them.
+const (
+	offline = false
+	live    = true
+)
+
+// facts are the figures of a model, in one order everywhere. A recall never
+// stands without its precision and its alert load.
+func facts(m *Measures, inOperation bool) []fact {
+	recall := m.Recall.Evidence()
+	if with := m.RecallWithRepaired; with.N > m.Recall.N {
+		recall += fmt.Sprintf("; with faults repaired in time: %s of %s", number(with.K), number(with.N))
+	}
+	list := []fact{
+		{"Failures foretold", m.Recall.Text(), "recall", recall},
+		{"Alerts that were right", m.Precision.Text(), "precision", m.Precision.Evidence()},
+		{"False alarms", m.FalseAlarms.Text(), "per machine and week", m.FalseAlarms.Range()},
+		{"Alerts", figure(m.AlertsPerWeek), "a week, the whole fleet", ""},
+		{"Time to act", ahead(m.LeadHours.Value), "for half of them or more", m.leadRange()},
+	}
+	if inOperation {
+		return list
+	}
+	guess := ""
+	if !math.IsNaN(m.BaseRate.Value) {
+		guess = "guessing reaches " + figure(m.BaseRate.Value)
+	}
+	control := fact{"Control", figure(m.ShuffledROCAUC), "ROC-AUC, labels shuffled", "0.5 is due: then nothing leaks"}
+	if math.IsNaN(m.ShuffledROCAUC) {
+		control.Detail = "not tried"
+	}
+	return append(list, fact{"Ranking", m.PRAUC.Text(), "PR-AUC, 1 is perfect", joined(m.PRAUC.Range(), guess)}, control)
+}
+
+func (m *Measures) leadRange() string {
+	if l := m.LeadHours; !math.IsNaN(l.Low) && !math.IsNaN(l.High) {
+		return "likely " + ahead(l.Low) + " to " + ahead(l.High)
+	}
+	return ""
+}
+
+// joined joins what is not empty.
+func joined(parts ...string) string {
+	text := ""
+	for _, part := range parts {
+		if text != "" && part != "" {
+			text += "; "
+		}
+		text += part
+	}
+	return text
+}
+
+// proofView is a version's gate and shadow comparison.
+type proofView struct {
+	Number drumbeat.ModelVersion
+	Gate   *Gate
+	Sign   sign
+	Shadow *Shadow
+}
+
+func proofOf(v *Version) proofView {
+	p := proofView{v.Number, v.Gate, sign{signUnknown, "Not judged yet", ""}, v.Shadow}
+	switch {
+	case v.Gate == nil:
+	case v.Gate.Passed:
+		p.Sign = sign{signGood, "Passed the gate", ""}
+	default:
+		failed := 0
+		for i := range v.Gate.Rows {
+			if !v.Gate.Rows[i].OK {
+				failed++
+			}
+		}
+		p.Sign = sign{signRefused, "Refused by the gate", fmt.Sprintf("%d of %d demands not met", failed, len(v.Gate.Rows))}
+	}
+	return p
+}
+
+// Sign is whether a demand is met.
+func (r GateRow) Sign() sign {
+	if r.OK {
+		return sign{signGood, "Met", ""}
+	}
+	return sign{signRefused, "Not met", ""}
+}
+
+// Agreement is the share of rows on which both say the same.
+func (s *Shadow) Agreement() float64 { return rate(int64(s.BothAbove+s.NeitherAbove), int64(s.Rows)) }
+
+// Failures is how many failures the comparison rests on.
+func (s *Shadow) Failures() int {
+	return s.CaughtByBoth + s.CaughtByChampion + s.CaughtByChallenger + s.CaughtByNone
+}
+
+// versionView is a version's own page.
+type versionView struct {
+	*Report
+	Facts      []fact
+	Proof      proofView
+	Timeline   []stretch
+	Shown      []Failure
+	More       int // failures that are not listed
+	Manifest   string
+	CanPromote bool
+}
+
+// stretch is a part of the drawn timeline, in thousandths of its width.
+type stretch struct {
+	Name     string // "gap" between the others
+	X, Width int
+}
+
+// maxFailures is how many failures of a report are listed.
+const maxFailures = 100
+
+// versionOf reads the version that a path names.
+func versionOf(r *http.Request) (drumbeat.ModelVersion, error) {
+	n, err := strconv.Atoi(r.PathValue("version"))
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("open version %q: versions count from 1: %w",
+			shortened(r.PathValue("version"), maxSearch), drumbeat.ErrNotFound)
+	}
+	return drumbeat.ModelVersion(n), nil
+}
+
+// versionPage shows a version's report.
+func (b *board) versionPage(w http.ResponseWriter, r *http.Request) error {
+	n, err := versionOf(r)
+	if err != nil {
+		return err
+	}
+	if b.source.Report == nil {
+		return fmt.Errorf("open version %d: this fleet has no reports: %w", n, drumbeat.ErrNotFound)
+	}
+	report, err := b.source.Report(r.Context(), n)
+	if err != nil {
+		return err
+	}
+	v := &versionView{
+		Report: &report, Facts: facts(&report.Version.Measures, offline), Proof: proofOf(&report.Version),
+		Timeline: timeline(report.Split), Shown: report.Failures, Manifest: pretty(report.Manifest, maxManifest),
+		CanPromote: b.mayPromote(r) && report.Version.Role != drumbeat.RoleChampion,
+	}
+	if len(v.Shown) > maxFailures {
+		v.Shown, v.More = v.Shown[:maxFailures], len(v.Shown)-maxFailures
+	}
+	title := "Version " + strconv.Itoa(int(n))
+	return b.show(w, r, http.StatusOK, "version", &page{Title: title, Here: "models", Follow: true, Rest: modelsRest, Main: v})
+}
+
+// timeline draws the parts of a split and the gaps between them to scale.
+func timeline(split []Span) []stretch {
+	if len(split) == 0 {
+		return nil
+	}
+	spans := slices.Clone(split)
+	slices.SortFunc(spans, func(x, y Span) int { return int(min(1, max(-1, x.From-y.From))) })
+	from, whole := spans[0].From, float64(spans[len(spans)-1].Until-spans[0].From)
+	if whole <= 0 {
+		return nil
+	}
+	at := func(t drumbeat.Time) int { return int(math.Round(max(0, min(1, float64(t-from)/whole)) * 1000)) }
+	var list []stretch
+	for i := range spans {
+		x := at(spans[i].From)
+		if i > 0 {
+			if before := at(spans[i-1].Until); x > before {
+				list = append(list, stretch{"gap", before, x - before})
+			}
+		}
+		list = append(list, stretch{spans[i].Name, x, max(2, at(spans[i].Until)-x)})
+	}
+	return list
+}
+
+// Share is the rows before a failure among those that count.
+func (s Span) Share() float64 { return rate(int64(s.Positive), int64(s.Rows)) }
+
+// Sign is what became of a failure.
+func (f Failure) Sign() sign {
+	switch f.Result {
+	case "caught":
+		return sign{signGood, "Foretold", ""}
+	case "missed":
+		return sign{signRefused, "Missed", ""}
+	}
+	return sign{signUnknown, "Could not be seen", ""}
+}
+
+// Ahead is how long before the failure the first alarm was.
+func (f Failure) Ahead() string {
+	if f.Result != "caught" {
+		return unknown
+	}
+	return length(f.Lead)
 }

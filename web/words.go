@@ -190,3 +190,29 @@ func sentence(err error) string {
 	}
 	return string(unicode.ToUpper(first)) + text[size:] + "."
 }
+
+// words writes a name of a feature or a sensor as words.
+func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
+// shortHash is as much of a hash as tells it from others.
+func shortHash(h drumbeat.Hash) string {
+	if h == "" {
+		return unknown
+	}
+	return shortened(string(h), 10)
+}
+
+// triggerWord names a kind of reason to retrain.
+func triggerWord(kind string) string {
+	switch kind {
+	case "data_drift":
+		return "A sensor has moved"
+	case "concept_drift":
+		return "The model misses too much"
+	case "schedule":
+		return "Its time had come"
+	case "person":
+		return "Somebody asked"
+	}
+	return words(kind)
+}
