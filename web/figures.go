@@ -83,6 +83,18 @@ func signed(x float64) string {
 	return figure(x)
 }
 
+// effect writes an effect size: its sign and two digits.
+func effect(x float64) string {
+	text := decimals(x, 2)
+	if x > 0 && text != unknown {
+		return "+" + text
+	}
+	return text
+}
+
+// plain writes a figure that somebody chose, with the digits that it has.
+func plain(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
+
 // share writes a measured proportion: 0 and 100 % only where they are exact.
 func share(p float64) string {
 	switch {

@@ -198,7 +198,7 @@ func (l sensorLine) ShiftText() string { return unitText(signed(l.Shift), l.Sens
 
 // Usual is the reference's mean on the days of a type.
 func (l sensorLine) Usual(r Reference) string {
-	return unitText(decimals(r.Mean, min(l.Sensor.Decimals, 2)), l.Sensor.Unit)
+	return unitText(figure(r.Mean), l.Sensor.Unit)
 }
 
 // Sign is how far a feature has moved.
@@ -256,6 +256,13 @@ func (b *board) driftView(v *healthView, d *Drift) error {
 	}
 	slices.SortStableFunc(v.Sensors, func(x, y sensorLine) int { return flagOrder(x.Flagged, y.Flagged) })
 	v.Features = slices.Clone(d.Features)
+	for i := range v.Features {
+		f := &v.Features[i]
+		f.MadeOf = slices.Clone(f.MadeOf)
+		for j, name := range f.MadeOf {
+			f.MadeOf[j] = b.sensor(name).Title
+		}
+	}
 	slices.SortStableFunc(v.Features, func(x, y FeatureDrift) int {
 		return cmp.Or(cmp.Compare(x.Level.order(), y.Level.order()), -cmp.Compare(x.PSI, y.PSI))
 	})
@@ -311,7 +318,7 @@ func (b *board) sensor(name string) Sensor {
 // driftPlot is a sensor's daily means with the band that each may lie in.
 func driftPlot(line sensorLine, sigma float64) plot {
 	p := plot{
-		Name: line.Sensor.Title, Title: line.Sensor.Title, Unit: line.Sensor.Unit, Decimals: min(line.Sensor.Decimals, 3),
+		Name: line.Sensor.Title, Title: line.Sensor.Title, Unit: line.Sensor.Unit, Decimals: max(2, min(line.Sensor.Decimals, 3)), // a mean has more than a reading
 		Summary: line.Sentence,
 	}
 	if line.Flagged && line.Since != drumbeat.NoTime {
@@ -376,6 +383,7 @@ func healthHeadline(h *Health) (first, second string) {
 	if h.Drift != nil {
 		moved = h.Drift.flagged()
 	}
+	foretold := liveSign(h.Live)
 	switch {
 	case h.Drift == nil && h.Live == nil:
 		first = "Not looked at yet"
@@ -385,18 +393,19 @@ func healthHeadline(h *Health) (first, second string) {
 		}
 		return first, second
 	case h.Live != nil && h.Live.Status == StatusRetrain:
-		first = "The model misses too much"
+		first, second = "The model misses too much", "Retrain it, or roll back: the page of models shows what there is."
 	case len(moved) > 0:
 		first = count(len(moved), "sensor has moved", "sensors have moved")
+		second = "Find out why: a new setting, another sensor, the season? A retraining teaches the model what is usual now."
 	case h.Live != nil && h.Live.Status == StatusWarn:
-		first = "The model misses more than it should"
+		first, second = "The model misses more than it should", "If it goes on, a retraining starts by itself."
 	case h.Live == nil || h.Live.Status == StatusUnknown:
-		first = "No drift; too few failures to judge"
+		first, second = "No drift; too few failures to judge", "It takes failures to judge a model. Until there are enough, the sensors are all there is to go by."
 		if h.Drift == nil || h.Drift.TooShort != "" {
 			first = "Too early to judge"
 		}
 	default:
-		first = "The model fits"
+		first, second = "The model fits", "The sensors say what they said, and failures are foretold: "+foretold.Detail+"."
 	}
 	return first, second
 }

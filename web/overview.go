@@ -66,7 +66,7 @@ func (b *board) card(ctx context.Context) fleetCard {
 		b.opt.Log.ErrorContext(ctx, "fleet not shown in the overview", "fleet", c.Name, "error", err)
 		return fleetCard{
 			Title: c.Title, Link: c.Link, Name: c.Name, Broken: true,
-			Verdict: sign{signBad, "Cannot be read", "the log says why"},
+			Verdict: sign{signBad, "Cannot be read", ""},
 		}
 	}
 	return c
@@ -110,12 +110,12 @@ func (c *fleetCard) verdict() sign {
 	switch worst := min(c.Model.worse(), c.Drift.worse(), c.Foretelling.worse()); {
 	case c.AtRisk+c.Down > 0:
 		return sign{signBad, "Needs you", count(c.AtRisk+c.Down, "machine", "machines")}
-	case c.Model.Kind == signBad:
-		return sign{signBad, "Not watched over", "it has no model"}
+	case c.Model.Kind != signGood:
+		return sign{signWarn, "No model yet", ""}
 	case c.NotWatched > 0:
 		return sign{signWarn, "Partly blind", count(c.NotWatched, "machine is silent", "machines are silent")}
 	case worst <= (sign{Kind: signWarn}).worse():
-		return sign{signWarn, "Look at the model", ""}
+		return sign{signWarn, "Look at its health", ""}
 	case c.Machines == 0:
 		return sign{signUnknown, "No machines yet", ""}
 	}

@@ -35,7 +35,7 @@ const (
 	maxPlotDays = 400
 )
 
-// plots is the data of a chart, as an attribute of the page.
+// plotData is the data of a chart, as an attribute of the page.
 func plotData(list []plot) (string, error) {
 	text, err := json.Marshal(list)
 	if err != nil {

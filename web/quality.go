@@ -271,7 +271,10 @@ func (b *board) followed() []series {
 	return list
 }
 
-// qualityPlots draws what arrived, and each share that was ever above 0.
+// leastPlotted is the share below which a line would be flat.
+const leastPlotted = 0.002
+
+// qualityPlots draws what arrived, and each share that was ever worth a line.
 func (b *board) qualityPlots(days []QualityDay) []plot {
 	if len(days) == 0 {
 		return nil
@@ -287,11 +290,16 @@ func (b *board) qualityPlots(days []QualityDay) []plot {
 	for _, s := range b.followed() {
 		p := plot{Name: s.name, Title: s.title, Unit: "%", Decimals: 2, Zero: true, Times: all.Times}
 		var k, n int64
+		most := 0.0
 		for i := range days {
-			p.Values = append(p.Values, orNull(100*rate(s.of(&days[i]), s.among(&days[i]))))
+			share := rate(s.of(&days[i]), s.among(&days[i]))
+			p.Values = append(p.Values, orNull(100*share))
 			k, n = k+s.of(&days[i]), n+s.among(&days[i])
+			if share > most { // never of NaN
+				most = share
+			}
 		}
-		if k == 0 || len(list) >= maxPlots {
+		if most < leastPlotted || len(list) >= maxPlots {
 			continue
 		}
 		p.Summary = fmt.Sprintf("Share of %s by day; %s of %s in all.", s.title, number(k), number(n))

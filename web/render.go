@@ -77,7 +77,7 @@ func (s *Site) loadPages() (map[string]*template.Template, error) {
 		"percent": percent, "number": number, "plural": pluralOf, "permille": permille, "likely": likely, "count": count,
 		"day": day, "clock": clock, "iso": iso, "ago": ago, "length": length,
 		"stateWord": stateWord, "outcomeWord": outcomeWord, "triggerWord": triggerWord,
-		"figure": figure, "signed": signed, "share": share, "date": plainDate, "dayName": dayName,
+		"figure": figure, "decimals": decimals, "effect": effect, "plain": plain, "share": share, "date": plainDate, "dayName": dayName,
 		"words": words, "short": shortHash, "width": func(low, high int) int { return max(4, high-low) },
 	}
 	pages := map[string]*template.Template{}

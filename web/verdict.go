@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -39,7 +40,7 @@ func (s sign) worse() int {
 func modelSign(m *Models) sign {
 	champion := m.champion()
 	if champion == nil {
-		return sign{signBad, "No model", "nothing is foretold"}
+		return sign{signWarn, "No model", "nothing is foretold"}
 	}
 	detail := ""
 	if n := len(m.challengers()); n > 0 {
@@ -70,7 +71,8 @@ func liveSign(l *Live) sign {
 	}
 	detail := ""
 	if s := l.Measures.Recall; s.N > 0 {
-		detail = fmt.Sprintf("%d of %d failures foretold", s.K, s.N)
+		detail = fmt.Sprintf("%d of %d failures foretold, %s of the alerts right, %s alerts a week",
+			s.K, s.N, l.Measures.Precision.Text(), figure(l.Measures.AlertsPerWeek))
 	}
 	switch l.Status {
 	case StatusHealthy:
@@ -104,7 +106,9 @@ func (m *Models) challengers() []*Version {
 			list = append(list, v)
 		}
 	}
-	slices.SortFunc(list, func(x, y *Version) int { return int(y.Number) - int(x.Number) })
+	slices.SortFunc(list, func(x, y *Version) int { // challenger before challenger-2
+		return cmp.Or(cmp.Compare(x.Role, y.Role), cmp.Compare(y.Number, x.Number))
+	})
 	return list
 }
 

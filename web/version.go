@@ -322,6 +322,19 @@ func timeline(split []Span) []stretch {
 	return list
 }
 
+// Use says what a part is for.
+func (s Span) Use() string {
+	switch s.Name {
+	case "train":
+		return "learnt from"
+	case "validation":
+		return "tuned on"
+	case "test":
+		return "measured on"
+	}
+	return ""
+}
+
 // Share is the rows before a failure among those that count.
 func (s Span) Share() float64 { return rate(int64(s.Positive), int64(s.Rows)) }
 
