@@ -10,6 +10,7 @@ import (
 
 	"drumbeat"
 	"drumbeat/access"
+	"drumbeat/fleet/strict"
 )
 
 // doctorCommand checks a data folder and everything in it.
@@ -183,7 +184,7 @@ func (e *exam) chosen(only drumbeat.FleetName) ([]*patient, error) {
 		}
 		names = append(names, string(p.name))
 	}
-	return nil, fmt.Errorf("check fleet %q: data folder %s holds only %q: %w", only, e.dir, names, drumbeat.ErrNotFound)
+	return nil, fmt.Errorf("check fleet %q: data folder %s holds no such fleet%s: %w", only, e.dir, strict.Suggest(string(only), names), drumbeat.ErrNotFound)
 }
 
 // judge runs a check, unless a part that it needs is not open.

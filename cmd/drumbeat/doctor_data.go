@@ -93,7 +93,7 @@ func checkAside(ctx context.Context, e *exam, p *patient) verdict {
 		share float64 // above it, something is wrong
 		mend  string
 	}{
-		{drumbeat.FateFuture, 0.001, "set the clocks of the machines or gateways that send them"},
+		{drumbeat.FateFuture, 0.01, "set the clocks of the machines or gateways that send them"},
 		{drumbeat.FateLate, 0.02, "find what holds the readings back, or raise allowed_lateness in " + p.home(fleet.FileName) + " (a new data folder)"},
 		{drumbeat.FateRejected, 0.02, "see which sensor's bounds reject them: out_of_range in " + p.home(fleet.FileName)},
 		{drumbeat.FateDuplicate, 0.25, "find what sends the same readings again and again"},

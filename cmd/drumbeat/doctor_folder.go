@@ -38,7 +38,9 @@ func (e *exam) measured() (*folderUse, error) {
 	for _, p := range e.patients {
 		fleets = append(fleets, p.name)
 	}
-	if _, err := os.Stat(e.dir); err != nil {
+	if _, err := os.Stat(e.dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no folder: %w", drumbeat.ErrNotFound)
+	} else if err != nil {
 		return nil, fmt.Errorf("look at data folder: %w", err)
 	}
 	use, err := useOf(e.dir, fleets)
@@ -55,7 +57,9 @@ func checkFolder(_ context.Context, e *exam) verdict {
 		return good("%s, format %d, fleets: %d", e.dir, folderFormat, len(e.patients))
 	case e.busy:
 		return skipped("another process holds %s", e.dir)
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, drumbeat.ErrNotFound):
+	case errors.Is(err, fs.ErrNotExist):
+		return found("there is no folder %s", e.dir).bad("name the right one with --data, or make one: drumbeat quickstart --dir %s", e.dir)
+	case errors.Is(err, drumbeat.ErrNotFound):
 		return found("%s", err).bad("name the right folder with --data, or make one: drumbeat quickstart --dir %s", e.dir)
 	case errors.Is(err, fs.ErrPermission):
 		return found("%s", err).bad("chown -R %s %s", userName(), e.dir)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"runtime"
@@ -193,5 +192,5 @@ func checkListener(ctx context.Context, e *exam) verdict {
 	if err := e.listens(ctx, usualAddress); err != nil {
 		return found("%s is taken: %s", usualAddress, err).but("choose another: drumbeat run --data %s --listen 127.0.0.1:0", e.dir)
 	}
-	return good(fmt.Sprintf("%s is free for drumbeat run", usualAddress))
+	return good("%s is free for drumbeat run", usualAddress)
 }

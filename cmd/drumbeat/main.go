@@ -38,11 +38,11 @@ type commands struct {
 	Lake       lakeCommand       `cmd:"" help:"Count what the lake holds, table by table, fate by fate."`
 	Status     statusCommand     `cmd:"" help:"Lag, freshness, machines, alerts, model and disk at a glance, and what to do next."`
 	Doctor     doctorCommand     `cmd:"" help:"Check a data folder and everything in it; each fault comes with its mend."`
-//D	Config     configCommand     `cmd:"" help:"Check fleet files before they are used."`
+	Config     configCommand     `cmd:"" help:"Check fleet files before they are used."`
 	Sim        simCommand        `cmd:"" help:"Simulate a laundry fleet into CSV files."`
 	Token      tokenCommand      `cmd:"" help:"Make a bearer token or a sign-in link for a data folder."`
-//D	Completion completionCommand `cmd:"" help:"Print the completion script of a shell."`
-//D	Complete   completeCommand   `cmd:"" hidden:"" passthrough:""`
+	Completion completionCommand `cmd:"" help:"Print the completion script of a shell."`
+	Complete   completeCommand   `cmd:"" hidden:"" passthrough:""`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 
 	Verbose bool `short:"v" help:"Log what the parts do, to standard error."`

@@ -93,9 +93,9 @@ func (u *folderUse) measure(dir string) error {
 	if err := syscall.Statfs(dir, &stat); err != nil {
 		return err
 	}
-	block := int64(stat.Bsize)               //nolint:unconvert // its type differs between systems
-	u.Free = int64(stat.Bavail) * block      //nolint:gosec // no disk has 2^63 bytes
-	u.size = int64(stat.Blocks) * block      //nolint:gosec // the same
+	block := int64(stat.Bsize)          //nolint:unconvert // its type differs between systems
+	u.Free = int64(stat.Bavail) * block //nolint:gosec // no disk has 2^63 bytes
+	u.size = int64(stat.Blocks) * block //nolint:gosec // the same
 	u.freeFiles = stat.Ffree
 	if stat.Files == 0 { // the system does not count them
 		u.freeFiles = math.MaxUint64

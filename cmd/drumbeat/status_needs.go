@@ -59,11 +59,11 @@ func (f *fleetStatus) needs(d *depot, running bool) []need {
 	}
 	add(needSpeed, running && late > fallenBehind, fmt.Sprintf("the daemon is %d records behind the topic", late),
 		"drumbeat doctor --data %s says what holds it up", d.dir)
-	add(needAnswer, f.Alerts.Open > 0, fmt.Sprintf("%d alerts are open, the oldest on %s since %s",
+	add(needAnswer, f.Alerts.Open > 0, fmt.Sprintf("open alerts: %d, the oldest on %s since %s",
 		f.Alerts.Open, f.Alerts.OldestMachine, momentText(f.Alerts.Oldest)),
 		"inspect the machine and say on its page what was found (drumbeat alerts %s lists them)", where)
-	add(needWatch, f.Machines.NotWatched > 0, fmt.Sprintf("%d machines are silent though they should report (%s)",
-		f.Machines.NotWatched, some(f.Machines.Silent)), "look at their power, network and gateway")
+	add(needWatch, f.Machines.NotWatched > 0, fmt.Sprintf("not watched: %d of %d machines, silent though they should report (%s)",
+		f.Machines.NotWatched, f.Machines.Total, some(f.Machines.Silent)), "look at their power, network and gateway")
 	f.modelNeeds(d, where, add)
 	return all
 }
