@@ -171,7 +171,7 @@ func (e *exam) report(ctx context.Context, only drumbeat.FleetName) (doctorRepor
 // chosen returns the fleets to be checked. Where the folder did not open, one
 // of no name stands for them all, so that what was skipped is listed.
 func (e *exam) chosen(only drumbeat.FleetName) ([]*patient, error) {
-	if e.faults[partFolder] != nil {
+	if _, closed := e.faults[partFolder]; closed {
 		return []*patient{{name: only, faults: map[string]error{}}}, nil
 	}
 	if only == "" {

@@ -75,7 +75,7 @@ type patient struct {
 	*depot
 	name   drumbeat.FleetName
 	faults map[string]error
-	lakeSeen
+	seen   lakeSeen
 }
 
 // lakeSeen is what several checks read of a fleet's lake, read once.

@@ -25,8 +25,8 @@ func tableChecks() []check {
 
 // opened reads the logs of the fleet's tables, once.
 func (p *patient) opened(ctx context.Context, e *exam) ([]*delta.Table, error) {
-	if p.lakeSeen.tables != nil {
-		return p.lakeSeen.tables, nil
+	if p.seen.tables != nil {
+		return p.seen.tables, nil
 	}
 	use, err := e.measured()
 	if err != nil {
@@ -34,21 +34,21 @@ func (p *patient) opened(ctx context.Context, e *exam) ([]*delta.Table, error) {
 	}
 	tables, err := p.depot.tables(ctx, use.tables)
 	if err == nil {
-		p.lakeSeen.tables = tables
+		p.seen.tables = tables
 	}
 	return tables, err
 }
 
 // heard is when every machine was heard of, read once.
 func (p *patient) heard(ctx context.Context) (map[drumbeat.MachineID]lake.Span, error) {
-	if p.lakeSeen.spans == nil {
+	if p.seen.spans == nil {
 		spans, err := p.lake.Spans(ctx, nil)
 		if err != nil {
 			return nil, err
 		}
-		p.lakeSeen.spans = spans
+		p.seen.spans = spans
 	}
-	return p.lakeSeen.spans, nil
+	return p.seen.spans, nil
 }
 
 // table returns one of the fleet's tables, nil if there is none.
