@@ -17,7 +17,7 @@ const module = "drumbeat"
 // that parent may; cmd may import anything. Go itself refuses cycles.
 var arrows = map[string]string{
 	// Nouns.
-	"fleet":      "",
+	"fleet":      "fleet/strict",
 	"fleets":     "",
 	"topic":      "",
 	"objstore":   "",

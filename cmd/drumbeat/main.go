@@ -31,6 +31,7 @@ const (
 type commands struct {
 	Quickstart quickstartCommand `cmd:"" help:"The whole loop on simulated machines: from nothing to a live alert within a minute."`
 	Run        runCommand        `cmd:"" help:"Keep a data folder's fleet running: ingest, score, alert, serve the page."`
+	Init       initCommand       `cmd:"" help:"Propose a fleet folder from CSV files, and say whether they can foretell anything yet."`
 	Import     importCommand     `cmd:"" help:"Bring a fleet's CSV files in, through the topic to gold."`
 	Train      trainCommand      `cmd:"" help:"Fit a model on gold, measure it honestly, register it."`
 	Models     modelsCommand     `cmd:"" help:"List model versions, the champion and the ledger."`

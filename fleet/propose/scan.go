@@ -1,0 +1,431 @@
+package propose
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"math"
+	"slices"
+	"time"
+
+	"drumbeat"
+)
+
+// profile is a table read to its end. Its size does not grow with the rows,
+// but for the entries of logs, of which maxEntries are kept.
+type profile struct {
+	*sheet
+	read       int // rows
+	unreadable int // rows that are none, or name no machine or no time
+	stats      []stat
+	machines   map[string]*track
+	order      []*track // as they were met
+	first      drumbeat.Time
+	last       drumbeat.Time
+	duplicates int // neighbouring rows of one machine and time that add no value
+	conflicts  int // that say otherwise
+	backwards  int // rows that do not follow the machine's row before
+	steps      int // rows that have one before
+	entries    []entry
+	failed     *failures // when machines failed, to see what knows of it
+	after      int       // rows within the horizon after a failure
+	before     int       // within the horizon before one
+	afterLast  int       // rows after the last failure of all
+}
+
+// entry is one row of a log.
+type entry struct {
+	machine string
+	time    drumbeat.Time
+	typ     string
+}
+
+// Limits of what is kept of a table.
+const (
+	maxMachines = 100_000
+	maxEntries  = 2_000_000
+	keptValues  = 2000 // of a column, to know its quantiles
+	keptGaps    = 64   // of a machine
+)
+
+// stat is what all rows say of a column.
+type stat struct {
+	filled, numbers, bad int
+	badText              string // one that is no number
+	min, max             float64
+	decimals             int
+	zeros, negatives     int
+	hash                 uint64 // of all values in order: equal for copies
+	texts                map[string]int
+	over                 bool // more than maxDistinct texts
+	sample               reservoir
+	silent               reservoir // values before a long gap
+	rises, falls, resets int       // steps of a machine
+	moves                int       // steps that changed the value
+	met, metAfter        int       // values that are there: all, after a failure
+	odd, oddBefore       int       // values other than 0: all, before a failure
+	resetAtFailure       int       // rises over a failure
+}
+
+// track is one machine's rows.
+type track struct {
+	id          string
+	rows        int
+	first, last drumbeat.Time
+	prev        drumbeat.Time
+	strays      int       // rows in a row that did not follow the one before
+	values      []float64 // of the row before
+	gaps        reservoir
+	longest     gap
+	days        int
+	minDay      int64
+	maxDay      int64
+	failed      []drumbeat.Time
+}
+
+// gap is a time without a row.
+type gap struct {
+	from, to drumbeat.Time
+}
+
+func (g gap) length() time.Duration { return g.to.Sub(g.from) }
+
+// failures are the times at which machines failed, sorted.
+type failures struct {
+	of      map[string][]drumbeat.Time
+	horizon time.Duration
+	last    drumbeat.Time // of all, NoTime without one
+}
+
+// near says whether t lies within the horizon after a failure, or before one.
+func (f *failures) near(times []drumbeat.Time, t drumbeat.Time) (after, before bool) {
+	next, _ := slices.BinarySearch(times, t+1) // the first later than t
+	after = next > 0 && t.Sub(times[next-1]) <= f.horizon
+	before = next < len(times) && times[next].Sub(t) <= f.horizon
+	return after, before
+}
+
+// scan reads the table to its end.
+func scan(ctx context.Context, s *sheet, failed *failures) (*profile, error) {
+	p, fallback, err := scanOnce(ctx, s, failed)
+	if err == nil && fallback > p.read/100 && s.time >= 0 && s.cols[s.time].format.other != "" {
+		s.cols[s.time].format = s.cols[s.time].format.otherWay()
+		s.cols[s.time].proven = true
+		p, _, err = scanOnce(ctx, s, failed)
+	}
+	return p, err
+}
+
+// scanOnce also counts the times that only the other order of day and month
+// reads.
+func scanOnce(ctx context.Context, s *sheet, failed *failures) (p *profile, otherWay int, err error) {
+	p = &profile{
+		sheet: s, machines: map[string]*track{}, failed: failed, first: drumbeat.NoTime, last: drumbeat.NoTime,
+		stats: make([]stat, len(s.cols)),
+	}
+	for i := range p.stats {
+		p.stats[i] = stat{min: math.Inf(1), max: math.Inf(-1)}
+		if s.role != roleTelemetry || s.cols[i].kind == kindText {
+			p.stats[i].texts = map[string]int{}
+		}
+	}
+	var c, other clock
+	if s.time >= 0 {
+		c.format = s.cols[s.time].format
+		other.format = c.format.otherWay()
+	}
+	seed := maphash.MakeSeed()
+	values := make([]float64, len(s.cols))
+	kind := s.typeColumn()
+	for cells, err := range s.rows(ctx) {
+		if err != nil {
+			return nil, 0, err
+		}
+		p.read++
+		if len(cells) != len(s.cols) || s.machine >= 0 && len(cells[s.machine]) == 0 {
+			p.unreadable++
+			continue
+		}
+		t := drumbeat.NoTime
+		if s.time >= 0 {
+			var ok bool
+			if t, ok = c.read(cells[s.time]); !ok {
+				p.unreadable++
+				if _, ok := other.read(cells[s.time]); other.format.layout != "" && ok {
+					otherWay++
+				}
+				continue
+			}
+		}
+		for i, cell := range cells {
+			values[i] = p.cell(i, cell, seed)
+		}
+		if s.machine < 0 {
+			continue
+		}
+		m, err := p.track(cells[s.machine])
+		if err != nil {
+			return nil, 0, err
+		}
+		if s.time >= 0 {
+			p.row(m, t, values)
+			p.keep(m, t, kind, cells)
+		}
+	}
+	return p, otherWay, nil
+}
+
+// cell counts a cell and returns its number, or what stands for its text; NaN
+// if it is missing.
+func (p *profile) cell(i int, cell []byte, seed maphash.Seed) float64 {
+	st := &p.stats[i]
+	if i == p.machine || i == p.time {
+		return math.NaN()
+	}
+	value := math.NaN()
+	if !isMissing(cell) {
+		st.filled++
+		n, ok := parseNumber(cell)
+		switch {
+		case p.cols[i].kind == kindText || p.cols[i].kind == kindTime:
+			value = float64(maphash.Bytes(seed, cell) >> 12)
+		case ok:
+			value = n.value
+			st.number(n)
+		default:
+			if st.bad++; st.badText == "" {
+				st.badText = clip(string(cell))
+			}
+		}
+		if st.texts != nil {
+			st.text(cell)
+		}
+	}
+	st.hash = (st.hash ^ math.Float64bits(value)) * 0x100000001b3
+	return value
+}
+
+func (s *stat) number(n number) {
+	s.numbers++
+	s.min, s.max = min(s.min, n.value), max(s.max, n.value)
+	s.decimals = max(s.decimals, n.decimals)
+	switch {
+	case n.value == 0:
+		s.zeros++
+	case n.value < 0:
+		s.negatives++
+	}
+	s.sample.add(n.value, keptValues)
+}
+
+func (s *stat) text(cell []byte) {
+	if n, known := s.texts[string(cell)]; known {
+		s.texts[string(cell)] = n + 1
+		return
+	}
+	if s.over = s.over || len(s.texts) >= maxDistinct; !s.over {
+		s.texts[string(cell)] = 1
+	}
+}
+
+// track returns the machine's track.
+func (p *profile) track(id []byte) (*track, error) {
+	if m, ok := p.machines[string(id)]; ok {
+		return m, nil
+	}
+	if len(p.order) >= maxMachines {
+		return nil, fmt.Errorf("read %s: its column %q, taken for the machine, has more than %d values: %w",
+			p.name, p.cols[p.machine].name, maxMachines, drumbeat.ErrLimit)
+	}
+	m := &track{id: string(id), first: drumbeat.NoTime, last: drumbeat.NoTime, prev: drumbeat.NoTime}
+	if p.failed != nil {
+		m.failed = p.failed.of[m.id]
+	}
+	p.machines[m.id] = m
+	p.order = append(p.order, m)
+	return m, nil
+}
+
+const microDay = int64(24 * time.Hour / time.Microsecond)
+
+// row compares a machine's row with the one before.
+func (p *profile) row(m *track, t drumbeat.Time, values []float64) {
+	m.rows++
+	if p.first == drumbeat.NoTime || t < p.first {
+		p.first = t
+	}
+	p.last = max(p.last, t)
+	day := int64(t) / microDay
+	switch {
+	case m.first == drumbeat.NoTime:
+		m.first, m.last, m.minDay, m.maxDay, m.days = t, t, day, day, 1
+	case day > m.maxDay:
+		m.maxDay = day
+		m.days++
+	case day < m.minDay:
+		m.minDay = day
+		m.days++
+	}
+	m.first, m.last = min(m.first, t), max(m.last, t)
+	if p.role != roleTelemetry {
+		return
+	}
+	p.leaks(m, t, values)
+	if m.prev == drumbeat.NoTime {
+		m.values = slices.Clone(values)
+		m.prev = t
+		return
+	}
+	p.steps++
+	const lost = 3 // so many strays are a new place in the file
+	switch {
+	case t == m.prev:
+		p.merge(m, values)
+		return
+	case (t < m.prev) == p.falling:
+		p.step(m, t, values)
+	default:
+		p.backwards++
+		if m.strays++; m.strays < lost {
+			return
+		}
+	}
+	copy(m.values, values)
+	m.prev, m.strays = t, 0
+}
+
+// merge adds a row to the one before, which has the same time: it brings
+// further values, or none, or others.
+func (p *profile) merge(m *track, values []float64) {
+	adds, differs := false, false
+	for i, x := range values {
+		switch {
+		case math.IsNaN(x):
+		case math.IsNaN(m.values[i]):
+			adds = true
+			m.values[i] = x
+		case x != m.values[i]:
+			differs = true
+		}
+	}
+	switch {
+	case differs:
+		p.conflicts++
+	case !adds:
+		p.duplicates++
+	}
+}
+
+// step compares two rows of a machine that follow one another. Files in
+// falling order are read the other way round.
+func (p *profile) step(m *track, t drumbeat.Time, values []float64) {
+	earlier, later := m.values, values
+	g := gap{m.prev, t}
+	if p.falling {
+		earlier, later, g = values, m.values, gap{t, m.prev}
+	}
+	m.gaps.add(float64(g.length()), keptGaps)
+	if g.length() > m.longest.length() {
+		m.longest = g
+	}
+	failed := false
+	if len(m.failed) > 0 {
+		at, _ := slices.BinarySearch(m.failed, g.from+1)
+		failed = at < len(m.failed) && m.failed[at] <= g.to
+	}
+	long := p.gap > 0 && g.length() > 3*p.gap
+	for i := range later {
+		a, b, st := earlier[i], later[i], &p.stats[i]
+		if long && a == a {
+			st.silent.add(a, keptValues)
+		}
+		switch {
+		case b > a:
+			st.moves++
+			st.rises++
+			if failed {
+				st.resetAtFailure++
+			}
+		case b < a:
+			st.moves++
+			st.falls++
+			if b <= a/10 && a > 0 {
+				st.resets++
+			}
+		}
+	}
+}
+
+// leaks counts what each column says around failures.
+func (p *profile) leaks(m *track, t drumbeat.Time, values []float64) {
+	if p.failed == nil {
+		return
+	}
+	if t > p.failed.last {
+		p.afterLast++
+	}
+	after, before := p.failed.near(m.failed, t)
+	if after {
+		p.after++
+	}
+	if before {
+		p.before++
+	}
+	for i, x := range values {
+		if math.IsNaN(x) {
+			continue
+		}
+		st := &p.stats[i]
+		st.met++
+		if after {
+			st.metAfter++
+		}
+		if x != 0 {
+			st.odd++
+			if before {
+				st.oddBefore++
+			}
+		}
+	}
+}
+
+// keep keeps a log's row.
+func (p *profile) keep(m *track, t drumbeat.Time, kind int, cells [][]byte) {
+	if p.role != roleLog || len(p.entries) >= maxEntries {
+		return
+	}
+	e := entry{machine: m.id, time: t}
+	if kind >= 0 {
+		e.typ = string(cells[kind])
+	}
+	p.entries = append(p.entries, e)
+}
+
+// reservoir is an even sample of values, the same for the same values.
+type reservoir struct {
+	seen  uint64
+	state uint64
+	kept  []float64
+}
+
+func (r *reservoir) add(x float64, most int) {
+	r.seen++
+	if len(r.kept) < most {
+		r.kept = append(r.kept, x)
+		return
+	}
+	r.state = r.state*6364136223846793005 + 1442695040888963407  // Knuth's MMIX generator
+	if at := (r.state >> 33) * r.seen >> 31; at < uint64(most) { //nolint:gosec // most is a small constant
+		r.kept[at] = x
+	}
+}
+
+// quantile returns the value below which that share of the sample lies, NaN
+// if there is none.
+func (r *reservoir) quantile(share float64) float64 {
+	if len(r.kept) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(r.kept))
+	return sorted[int(math.Round(share*float64(len(sorted)-1)))]
+}
