@@ -308,7 +308,7 @@ func (d *draft) findRunning() {
 			}
 		}
 		gaps := float64(st.silent.seen) / float64(max(1, p.read))
-		d.active = len(st.silent.kept) >= enough && silent*20 >= len(st.silent.kept)*19 && off <= 3*gaps
+		d.active = len(st.silent.kept) >= enough && silent*10 >= len(st.silent.kept)*9 && off <= 3*gaps
 		return
 	}
 }

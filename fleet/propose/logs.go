@@ -223,7 +223,8 @@ func (d *draft) findStatic() {
 			leave(i, fmt.Sprintf("stands behind the first %d attributes", maxAttributes))
 		case c.kind == kindNumber:
 			d.static = append(d.static, attribute{name: d.newName(c.name, "attribute"), column: i})
-		case st.over || len(st.texts) > maxValues || len(st.texts)*5 > len(p.order)*4 && len(st.texts) > 6:
+		case st.over || len(st.texts) > maxValues || len(st.texts)*5 > len(p.order)*4 && len(st.texts) > 6,
+			len(st.texts) == len(p.order) && hasWord(c.words, "serial", "id", "number", "name", "no", "nr"):
 			leave(i, fmt.Sprintf("has a text of its own for nearly each machine (%d)", len(st.texts)))
 		default:
 			a := attribute{name: d.newName(c.name, "attribute"), column: i}

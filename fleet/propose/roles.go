@@ -12,18 +12,45 @@ import (
 // assign says which column of each sheet names the machine, and what each
 // sheet is to the fleet.
 func assign(sheets []*sheet) {
+	for _, s := range sheets {
+		if s.role != roleNone {
+			s.declared()
+		}
+	}
 	for range 2 { // the second time, what other sheets chose is known
 		for _, s := range sheets {
-			s.machine = s.findMachine(sheets)
+			if s.role == roleNone {
+				s.machine = s.findMachine(sheets)
+			}
 		}
 	}
 	for _, s := range sheets {
 		s.gaps()
 	}
 	for _, s := range sheets {
-		s.role = s.guessRole()
+		if s.role == roleNone {
+			s.role = s.guessRole()
+		}
+		if s.role == roleMachines { // its dates are no events
+			s.time, s.start, s.known = -1, -1, -1
+		}
 	}
 	nameLogs(sheets)
+}
+
+// declared finds the columns of a sheet whose role is known: payloads have
+// names of their own for the machine and the time.
+func (s *sheet) declared() {
+	s.machine = slices.Index(s.columns, machineField)
+	if at := slices.Index(s.columns, timeField); s.role == roleTelemetry {
+		s.time, s.start, s.known = -1, -1, -1
+		if at >= 0 && s.cols[at].kind == kindTime {
+			s.time = at
+		}
+	}
+	if s.machine < 0 || s.role != roleMachines && s.time < 0 {
+		s.role = roleNone // without these no record can be read
+	}
 }
 
 // machineWords are what people call a machine.
@@ -79,7 +106,7 @@ func (s *sheet) machineScore(i int, sheets []*sheet) float64 {
 	case s.time >= 0 && n == rows && rows > 3:
 		score -= 4 // an id of the row
 	case s.time < 0 && n == rows:
-		score += 2
+		score++
 	}
 	for _, other := range sheets {
 		if other == s || other.machine < 0 {
@@ -197,6 +224,10 @@ func nameLogs(sheets []*sheet) {
 	taken := map[string]*sheet{}
 	for _, s := range sheets {
 		if s.role != roleLog {
+			continue
+		}
+		if s.log != "" { // the topic says it
+			taken[s.log] = s
 			continue
 		}
 		words := wordsOf(s.name)

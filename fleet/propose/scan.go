@@ -134,6 +134,7 @@ func scanOnce(ctx context.Context, s *sheet, failed *failures) (p *profile, othe
 		c.format = s.cols[s.time].format
 		other.format = c.format.otherWay()
 	}
+	unproven := s.time >= 0 && c.format.other != "" && !s.cols[s.time].proven
 	seed := maphash.MakeSeed()
 	values := make([]float64, len(s.cols))
 	kind := s.typeColumn()
@@ -155,6 +156,10 @@ func scanOnce(ctx context.Context, s *sheet, failed *failures) (p *profile, othe
 					otherWay++
 				}
 				continue
+			}
+			if unproven {
+				_, unproven = other.read(cells[s.time])
+				s.cols[s.time].proven = !unproven
 			}
 		}
 		for i, cell := range cells {

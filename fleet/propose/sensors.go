@@ -127,10 +127,10 @@ func (d *draft) leak(st *stat) string {
 	p := d.telemetry
 	const enough = 20
 	switch {
-	case st.met >= enough && st.met*2 < p.read && st.metAfter*20 >= st.met*19 && p.after*2 < p.read:
+	case st.met >= enough && st.met*2 < p.read && st.metAfter*20 >= st.met*19 && p.after*5 < p.read*4:
 		return fmt.Sprintf("is filled in %s, nearly all of them within %s after a failure: it is written because the machine failed",
 			plural(st.met, "row"), strict.FormatDuration(d.horizon))
-	case st.odd >= enough && st.oddBefore*50 >= st.odd*49 && st.oddBefore*2 >= p.before && p.before*2 < p.read:
+	case st.odd >= enough && st.oddBefore*50 >= st.odd*49 && st.oddBefore*2 >= p.before && p.before*5 < p.read*4:
 		return fmt.Sprintf("is other than 0 in %s, nearly all of them within %s before a failure, and in most such rows: "+
 			"it was made from the failures", plural(st.odd, "row"), strict.FormatDuration(d.horizon))
 	case st.falls >= enough && st.rises >= 3 && st.rises*10 <= st.falls && st.resetAtFailure*5 >= st.rises*4:

@@ -38,13 +38,11 @@ type column struct {
 type sheet struct {
 	*table
 	cols    []column
-	rows0   [][][]byte // the sample
-	machine int        // the machine's column, -1 without one
-	time    int        // the event time's column, -1 without one
-	start   int        // the column of a window's start beside time, its end, or -1
-	known   int        // the column of an arrival time, or -1
-	role    role
-	log     string        // the log's name, if role is roleLog
+	rows0   [][][]byte    // the sample
+	machine int           // the machine's column, -1 without one
+	time    int           // the event time's column, -1 without one
+	start   int           // the column of a window's start beside time, its end, or -1
+	known   int           // the column of an arrival time, or -1
 	regular float64       // share of gaps near the median, per machine; NaN without gaps
 	gap     time.Duration // the median
 	falling bool          // the newest rows stand first

@@ -22,8 +22,10 @@ import (
 type table struct {
 	name    string
 	columns []string
-	comma   bool  // what stands between columns is the comma that the import reads
-	size    int64 // bytes, to tell the larger of two
+	comma   bool   // what stands between columns is the comma that the import reads
+	size    int64  // bytes or rows, to tell the larger of two
+	role    role   // roleNone: recognized by what it holds
+	log     string // the log's name, if role is roleLog
 	// rows yields each row's cells, valid until the next, and nil for a row
 	// that cannot be read. An error ends it.
 	rows func(ctx context.Context) iter.Seq2[[][]byte, error]

@@ -173,8 +173,11 @@ func (c *clock) parse(cell []byte) (drumbeat.Time, bool) {
 // day that was read last; it leaves every other text to package time.
 func (c *clock) fast(cell []byte, zoned bool) (drumbeat.Time, bool) {
 	const day, second = len("2006-01-02"), len("2006-01-02 15:04:05")
+	if string(cell[:4]) < "1900" {
+		return 0, false
+	}
 	if zoned {
-		if cell[len(cell)-1] != 'Z' {
+		if cell[len(cell)-1] != 'Z' || cell[day] != 'T' {
 			return 0, false
 		}
 		cell = cell[:len(cell)-1]

@@ -202,8 +202,12 @@ func (d *draft) policyLines(p *page) {
 	p.line("failure_is_terminal: false   # machines are repaired and go on")
 	if slices.ContainsFunc(d.logbooks, func(l logbook) bool { return l.name == fleet.FailureLog }) {
 		p.doubts(d, "", "failure_log")
-		p.line("failure_log: {complete_to: %s}   # the end of the data: a machine without an entry until then did not fail",
-			d.complete.Std().Format(time.RFC3339))
+		until := "the end of the data"
+		if d.complete < d.telemetry.last {
+			until = "the last failure"
+		}
+		p.line("failure_log: {complete_to: %s}   # %s: a machine without an entry until then did not fail",
+			d.complete.Std().Format(time.RFC3339), until)
 	}
 	p.line("clock: data")
 	p.doubts(d, "", "label")
@@ -231,13 +235,13 @@ func (d *draft) policyLines(p *page) {
 // or more where that makes more rows than a first model needs.
 func (d *draft) trainGrid() (grid time.Duration, rows int64) {
 	const enough = 250_000
-	var active time.Duration
-	for _, m := range d.telemetry.order {
-		active += min(time.Duration(m.days)*strict.Day, m.last.Sub(m.first)+d.cadence)
-	}
 	for _, grid = range []time.Duration{time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour, strict.Day} {
-		grid = max(grid, d.cadence)
-		if rows = int64(active / grid); rows <= enough {
+		grid, rows = max(grid, d.cadence), 0
+		for _, m := range d.telemetry.order {
+			active := min(time.Duration(m.days)*max(strict.Day, d.cadence), m.last.Sub(m.first)+d.cadence)
+			rows += min(int64(m.rows), int64(active/grid))
+		}
+		if rows <= enough {
 			break
 		}
 	}
