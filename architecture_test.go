@@ -47,7 +47,7 @@ var arrows = map[string]string{
 // that is not here has no home yet: give it one.
 var homes = map[string][]string{
 	"github.com/alecthomas/kong":          {"cmd"},
-	"github.com/danielgtaylor/huma":       {"serve"},
+	"github.com/danielgtaylor/huma":       {"serve", "cmd"},
 	"github.com/ebitengine/purego":        {"train/xgboost"},
 	"github.com/google/go-cmp":            {"objstore/objstoretest", "registry/registrytest", "feature/onlinetest", "topic/topictest"},
 	"github.com/klauspost/compress":       {"delta"},

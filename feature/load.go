@@ -27,6 +27,16 @@ func LoadView(fsys fs.FS, dir string, f *fleet.Fleet) (*View, error) {
 	return readView(file, f)
 }
 
+// ParseView reads a view's file from memory, as [LoadView] does: a model brings
+// the one that it was trained on (P5).
+func ParseView(text []byte, f *fleet.Fleet) (*View, error) {
+	file, err := strict.Parse(ViewFile, text)
+	if err != nil {
+		return nil, err
+	}
+	return readView(file, f)
+}
+
 func readView(file *strict.File, f *fleet.Fleet) (*View, error) {
 	root := file.Root().Map()
 	r := viewReader{fleet: f, view: View{Fleet: f}}

@@ -189,6 +189,13 @@ func undoable(ledger []LedgerRow) (LedgerRow, drumbeat.ModelVersion) {
 	return undo, 0
 }
 
+// Previous returns the version that a rollback would make champion again, 0 if
+// there is none.
+func Previous(ledger []LedgerRow) drumbeat.ModelVersion {
+	_, before := undoable(ledger)
+	return before
+}
+
 // mover is who moves the aliases of a fleet.
 type mover struct {
 	aliases Aliases

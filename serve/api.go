@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"path"
 	"reflect"
 	"slices"
 	"strconv"
@@ -43,7 +44,7 @@ func (ad adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { ad.router.
 // openAPI configures huma: no page and no schema links that would load from
 // elsewhere, and our own form of errors.
 func (a *API) openAPI() huma.Config {
-	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	schemas := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	schemas.RegisterTypeAlias(reflect.TypeFor[drumbeat.Time](), reflect.TypeFor[time.Time]())
 	codec := huma.Format{Marshal: marshal, Unmarshal: json.Unmarshal}
 	return huma.Config{
@@ -67,6 +68,20 @@ func (a *API) openAPI() huma.Config {
 
 		RejectUnknownQueryParameters: true,
 	}
+}
+
+// schemaName names a type's schema: with its package, for rooms share words,
+// but for the words of the root package and of this one.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	room := path.Base(t.PkgPath())
+	if t.Name() == "" || room == "." || room == "drumbeat" || room == "serve" {
+		return name
+	}
+	return strings.ToUpper(room[:1]) + room[1:] + name
 }
 
 // marshal writes JSON without escaping what only HTML must escape.

@@ -15,8 +15,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"drumbeat"
 	"drumbeat/access"
+	"drumbeat/serve"
 )
 
 // operation is something that may be asked of a site: by a person at the
@@ -144,13 +147,13 @@ func (op *operation[I, O]) request(ctx context.Context, c *control, in *I) (*htt
 	query := url.Values{}
 	var body io.Reader
 	value := reflect.ValueOf(in).Elem()
-	for i := range value.NumField() {
-		field := value.Type().Field(i)
-		if name, _, _ := strings.Cut(field.Tag.Get("query"), ","); name != "" && !value.Field(i).IsZero() {
-			query.Set(name, fmt.Sprint(value.Field(i).Interface()))
+	for _, field := range reflect.VisibleFields(value.Type()) {
+		of := value.FieldByIndex(field.Index)
+		if name, _, _ := strings.Cut(field.Tag.Get("query"), ","); name != "" && !of.IsZero() {
+			query.Set(name, fmt.Sprint(of.Interface()))
 		}
 		if field.Name == "Body" {
-			text, err := json.Marshal(value.Field(i).Interface())
+			text, err := json.Marshal(of.Interface())
 			if err != nil {
 				return nil, fmt.Errorf("ask %s: %w", op.path, err)
 			}
@@ -204,6 +207,34 @@ type refused struct {
 func (r *refused) Error() string { return r.text }
 
 func (r *refused) Unwrap() error { return r.kind }
+
+// add registers an operation at the site's API.
+func add[I, O any](h *host, op *operation[I, O]) {
+	serve.Add(h.api, op.least, huma.Operation{
+		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary,
+	}, op.timeout, func(ctx context.Context, in *I) (*O, error) {
+		return op.run(ctx, h, access.PersonOf(ctx), in)
+	})
+}
+
+// addOperations registers every operation that is not serve's own.
+func (h *host) addOperations() {
+	add(h, listModels())
+	add(h, promoteModel())
+	add(h, rollbackModel())
+	add(h, judgeModel())
+	add(h, countLake())
+	add(h, makeToken())
+	add(h, listRuns())
+	add(h, showRun())
+	add(h, showReport())
+	add(h, stage[nothing](graphRefine, "Bring silver up to what bronze holds"))
+	add(h, stage[nothing](graphBackfill, "Bring gold up to what silver holds"))
+	add(h, stage[nothing](graphLabel, "Label the rows of the next training set"))
+	add(h, stage[trainParams](graphTrain, "Train a model: label, dataset, train, evaluate, register"))
+	add(h, stage[evaluateParams](graphEvaluate, "Measure a version on rows that came after its own"))
+	add(h, stage[nothing](graphMonitor, "Report drift, live recall and shadows"))
+}
 
 // output is what an operation answers.
 type output[B any] struct{ Body B }

@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"drumbeat"
 	"drumbeat/ingest"
+	"drumbeat/lake"
 	"drumbeat/materialize"
+	"drumbeat/monitor"
 	"drumbeat/refine"
+	"drumbeat/registry"
 	"drumbeat/serve"
 	"drumbeat/topic"
 )
@@ -32,13 +36,23 @@ type daemon struct {
 	*depot
 	ingester *ingest.Ingester
 	refiner  *refine.Refiner
-	backfill *materialize.Backfill
 	stream   *materialize.Stream
 	scorer   *serve.Scorer
 	txn      *topic.TxnWriter
 	writer   *topic.KafkaWriter
 	carrying sync.Mutex // one at a time carries the lake on
-	usual    *serve.Usual
+	swapping sync.Mutex // one at a time puts models in service
+	opening  sync.Mutex // one at a time opens what stages need
+	idleNow  drumbeat.Time
+	running  atomic.Bool               // its loops go
+	report   atomic.Pointer[monitored] // the newest
+	days     *monitor.Days             // of monitoring, as of counted
+	counted  lake.Progress
+	// backfills are the gold tables that are carried on: of the fleet's own
+	// view and of those that live models read (P5).
+	backfills map[drumbeat.Hash]*carried
+	standing  atomic.Pointer[map[drumbeat.Role]registry.Alias]
+	trouble   atomic.Pointer[string] // why the champion does not serve, nil if it does
 
 	// How far the loops have come.
 	scored    *marks // of the telemetry topic
@@ -51,7 +65,7 @@ type daemon struct {
 
 func newDaemon(of *depot) *daemon {
 	return &daemon{
-		depot: of, scored: newMarks(), published: newMarks(), alerted: newMarks(),
+		depot: of, idleNow: drumbeat.NoTime, scored: newMarks(), published: newMarks(), alerted: newMarks(),
 		repairs: make(chan drumbeat.Finding, 64), // a morning's findings; beyond it the answer waits
 	}
 }
@@ -64,14 +78,17 @@ func (d *daemon) carryLake(ctx context.Context) error {
 	if _, err := d.refiner.Run(ctx); err != nil {
 		return fmt.Errorf("refine: %w", err)
 	}
-	if _, err := d.backfill.Run(ctx); err != nil {
-		return fmt.Errorf("materialize: %w", err)
+	for _, b := range d.backfills {
+		if _, err := b.Run(ctx); err != nil {
+			return fmt.Errorf("materialize: %w", err)
+		}
 	}
 	return d.carryFindings(ctx)
 }
 
 // run keeps every loop of the fleet going until ctx ends or one of them fails.
 func (d *daemon) run(ctx context.Context) error {
+	d.running.Store(true)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.ingester.Run(ctx) })
 	group.Go(func() error { return d.stream.Run(ctx) })

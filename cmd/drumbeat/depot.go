@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"sync"
 
 	"drumbeat"
 	"drumbeat/alert"
@@ -33,6 +34,10 @@ type depot struct {
 	predictions topic.Topic
 	online      *sqlite.Store
 	alerts      *alert.Store
+
+	spanned    sync.Mutex // guards what follows: fleet_now as of a state of silver
+	spannedTo  lake.Progress
+	spannedNow drumbeat.Time
 }
 
 // openDepot opens a fleet that the folder names.

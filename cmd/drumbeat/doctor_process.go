@@ -163,7 +163,7 @@ func checkLibrary(_ context.Context, e *exam) verdict {
 }
 
 func checkPage(_ context.Context, e *exam) verdict {
-	if _, err := web.New(web.Source{}, web.Options{Log: slog.New(slog.DiscardHandler), Now: e.now}); err != nil {
+	if _, err := web.New([]web.Source{{}}, web.Options{Log: slog.New(slog.DiscardHandler), Now: e.now}); err != nil {
 		return found("%s", err).bad("build the program with make build")
 	}
 	return good("scripts, styles and templates are there")

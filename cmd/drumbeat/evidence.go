@@ -49,3 +49,14 @@ func sum(byPartition map[int32]int64) int64 {
 	}
 	return total
 }
+
+// evidenceOf returns what an earlier step of that kind of evidence showed.
+func evidenceOf[T any](q *quickstart) (T, bool) {
+	for i := range q.report.Steps {
+		if e, ok := q.report.Steps[i].Evidence.(T); ok {
+			return e, true
+		}
+	}
+	var none T
+	return none, false
+}

@@ -15,6 +15,7 @@ import (
 	"drumbeat/feature"
 	"drumbeat/fleet"
 	"drumbeat/fleets"
+	"drumbeat/sim"
 )
 
 // folderFormat is the version of a data folder's layout
@@ -48,6 +49,7 @@ type simHead struct {
 	Machines int           `json:"machines"`
 	Start    drumbeat.Time `json:"start"`
 	Days     int           `json:"days"` // of history before live play
+	Shifts   []sim.Shift   `json:"shifts,omitempty"`
 }
 
 // The names inside a data folder.
@@ -226,19 +228,20 @@ func lockFolder(dir string) (*os.File, error) {
 	return file, nil
 }
 
-// fleetNamed returns the fleet that --fleet means: a name, or a fleet folder.
-func fleetNamed(fleetOrFolder string) (drumbeat.FleetName, error) {
+// fleetNamed returns the fleet that --fleet means: a name; or a fleet folder,
+// and then the hash of its view, with which the data must agree.
+func fleetNamed(fleetOrFolder string) (drumbeat.FleetName, drumbeat.Hash, error) {
 	if fleetOrFolder == "" {
-		return "", nil
+		return "", "", nil
 	}
 	if _, err := os.Stat(filepath.Join(fleetOrFolder, fleet.FileName)); err != nil {
-		return drumbeat.FleetName(filepath.Base(fleetOrFolder)), nil //nolint:nilerr // no folder: a name
+		return drumbeat.FleetName(filepath.Base(fleetOrFolder)), "", nil //nolint:nilerr // no folder: a name
 	}
-	def, err := fleet.Load(os.DirFS(fleetOrFolder), ".")
+	view, err := loadView(os.DirFS(fleetOrFolder))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return def.Name, nil
+	return view.Fleet.Name, view.Hash, nil
 }
 
 // fleetFiles returns a fleet folder's files: a folder on disk, or else a ready

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"drumbeat"
+	"drumbeat/access"
+	"drumbeat/pipeline"
 	"drumbeat/serve"
 )
 
@@ -18,17 +20,34 @@ import (
 type host struct {
 	*site
 	daemons  []*daemon
+	runner   *pipeline.Runner
+	graphs   map[string]*pipeline.Graph
 	api      *serve.API
 	listener net.Listener
 	server   *http.Server
+	routes   []access.Route // of the listener
+	// unattended says that the caller looks after the models itself.
+	unattended bool
+	work       chan func(context.Context) error // for the background
 }
+
+// maxWaiting is how many pieces of background work may wait: each is a
+// retraining that a person asked for.
+const maxWaiting = 16
 
 // newHost makes the daemons of a site's fleets; nothing runs yet.
 func newHost(s *site) *host {
-	h := &host{site: s}
+	h := &host{site: s, work: make(chan func(context.Context) error, maxWaiting)}
 	for _, depot := range s.depots {
 		h.daemons = append(h.daemons, newDaemon(depot))
 	}
+	h.runner = pipeline.New(s.runs, pipeline.Options{Log: s.log, Now: wallNow, FleetNow: func(name drumbeat.FleetName) drumbeat.Time {
+		if d, err := h.daemon(name); err == nil {
+			return d.now()
+		}
+		return drumbeat.NoTime
+	}})
+	h.makeGraphs()
 	return h
 }
 
@@ -66,11 +85,38 @@ func (h *host) run(ctx context.Context) error {
 	group.Go(func() error { return h.api.Run(ctx) })
 	group.Go(func() error { return h.serveHTTP(ctx) })
 	group.Go(func() error { return h.keepTold(ctx) })
+	group.Go(func() error { return h.workOn(ctx) })
+	if !h.unattended {
+		group.Go(func() error { return h.attendAll(ctx) })
+	}
 	err := group.Wait()
 	if asked.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // it was asked to end
 	}
 	return err
+}
+
+// background does work that nobody waits for, one piece after the other.
+func (h *host) background(work func(context.Context) error) error {
+	select {
+	case h.work <- work:
+		return nil
+	default:
+		return fmt.Errorf("%d pieces of work wait already: %w", maxWaiting, drumbeat.ErrLimit)
+	}
+}
+
+func (h *host) workOn(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case work := <-h.work:
+			if err := work(ctx); err != nil && ctx.Err() == nil {
+				h.log.ErrorContext(ctx, "background work ended badly", "error", err)
+			}
+		}
+	}
 }
 
 // serveHTTP answers requests until ctx ends.

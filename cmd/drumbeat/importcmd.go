@@ -111,7 +111,7 @@ func (c *importCommand) run(ctx context.Context, s *site, definition fs.FS, p *p
 	if err != nil {
 		return nil, err
 	}
-	r.Tables, r.Aside, r.Dead, r.Gold = counts.Rows, counts.Aside, counts.DeadLetters, d.backfill.Gold().Rows()
+	r.Tables, r.Aside, r.Dead, r.Gold = counts.Rows, counts.Aside, counts.DeadLetters, d.backfills[d.view.Hash].Gold().Rows()
 	return r, nil
 }
 

@@ -12,7 +12,10 @@ import (
 
 // modelsCommand is the versions of a fleet's model, and what moves them.
 type modelsCommand struct {
-	List modelsListCommand `cmd:"" default:"withargs" help:"List versions, aliases and the ledger."`
+	List     modelsListCommand     `cmd:"" default:"withargs" help:"List versions, aliases and the ledger."`
+	Gate     modelsGateCommand     `cmd:"" help:"Show what a challenger proved beside the champion."`
+	Promote  modelsPromoteCommand  `cmd:"" help:"Make a version champion, by the gate or with a reason of your own."`
+	Rollback modelsRollbackCommand `cmd:"" help:"Put the champion before the present one back in service."`
 }
 
 // modelsListCommand lists the versions of a fleet's model.
@@ -83,6 +86,14 @@ func (d *depot) models(ctx context.Context) (list modelList, err error) {
 		return list, err
 	}
 	list.Champion = champion.Number
+	standing, err := registry.Standing(ctx, d.registry, d.def.Name)
+	if err != nil {
+		return list, err
+	}
+	list.Aliases = map[drumbeat.Role]drumbeat.ModelVersion{}
+	for _, alias := range standing {
+		list.Aliases[alias.Name] = alias.Version
+	}
 	if list.Versions, err = d.registry.List(ctx, d.def.Name); err != nil {
 		return list, err
 	}

@@ -31,7 +31,8 @@ type quickstartCommand struct {
 func (quickstartCommand) Help() string {
 	return `Simulates a laundry's machines and takes them through the loop: telemetry into the embedded Kafka broker, bronze, silver and
 gold tables, the online store, a model with its honest figures, the API and the page, on which an alert opens for a machine
-that is about to fail. Everything stays in --dir.
+that is about to fail. With --once it plays on to fleet day 130: a sensor shifts, the drift is seen, a challenger is trained,
+shadowed, judged, promoted and rolled back. Everything stays in --dir.
 
 Examples:
   drumbeat quickstart                       the page, until Ctrl-C; again to go on
@@ -40,7 +41,14 @@ Examples:
 }
 
 // stepNames are the steps in their order.
-var stepNames = []string{"produce", "ingest", "refine", "materialize", "train", "serve", "alert", "finding"}
+var stepNames = []string{
+	"produce", "ingest", "refine", "materialize", "train", "serve", "alert", "finding",
+	"drift", "retrain", "shadow", "gate", "promote", "rollback",
+}
+
+// lastLive is the last step before the page is left to a person: the steps
+// after it play weeks ahead, and are for --once.
+const lastLive = "finding"
 
 // stepReport is one step with what it showed.
 type stepReport struct {
@@ -100,6 +108,7 @@ func (q *quickstart) start(ctx context.Context, s *site, files fs.FS) error {
 		return fmt.Errorf("data folder %s holds a real fleet %s; choose another with --dir: %w", c.Dir, laundry.def.Name, drumbeat.ErrConflict)
 	}
 	q.host = newHost(s)
+	q.host.unattended = c.Once // the steps look after the models themselves
 	if q.daemon, err = q.host.daemon(laundry.def.Name); err != nil {
 		return err
 	}
@@ -170,6 +179,8 @@ func (q *quickstart) steps(ctx context.Context) (err error) {
 	run := map[string]func(context.Context) (evidence any, faults []string, err error){
 		"produce": q.produce, "ingest": q.ingest, "refine": q.refine, "materialize": q.materialize,
 		"train": q.train, "serve": q.serve, "alert": q.alert, "finding": q.finding,
+		"drift": q.drift, "retrain": q.retrain, "shadow": q.shadow, "gate": q.gate,
+		"promote": q.promote, "rollback": q.rollback,
 	}
 	for _, name := range stepNames {
 		began := time.Now()
@@ -188,7 +199,7 @@ func (q *quickstart) steps(ctx context.Context) (err error) {
 		if len(faults) > 0 {
 			return errors.Join(fmt.Errorf("step %s: %s", name, faults[0]), q.stop())
 		}
-		if name == q.cmd.Until {
+		if name == q.cmd.Until || name == lastLive && !q.cmd.Once {
 			break
 		}
 	}

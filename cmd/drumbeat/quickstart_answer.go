@@ -149,7 +149,7 @@ const maxChangesShown = 12
 // finding answers the alert the way the page does, and follows the answer to
 // the next training set.
 func (q *quickstart) finding(ctx context.Context) (any, []string, error) {
-	shown, ok := q.report.Steps[len(q.report.Steps)-1].Evidence.(alertEvidence)
+	shown, ok := evidenceOf[alertEvidence](q)
 	if !ok {
 		return nil, []string{"there is no alert to answer"}, nil
 	}
@@ -166,7 +166,7 @@ func (q *quickstart) finding(ctx context.Context) (any, []string, error) {
 	if err := d.untilInLake(ctx); err != nil {
 		return nil, nil, err
 	}
-	before, err := d.dataset(ctx)
+	before, err := d.nextDataset(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("build the training set before the answer: %w", err)
 	}
@@ -235,7 +235,7 @@ func (q *quickstart) followFinding(
 			e.Repaired, e.RepairType = entry.EventTime, entry.Entry.Type
 		}
 	}
-	after, err := d.dataset(ctx)
+	after, err := d.nextDataset(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ func reachedAll(next, ends map[int32]int64) bool {
 func (q *quickstart) simulate(past *sim.Past) error {
 	head := q.daemon.sim()
 	made, err := sim.New(sim.Config{
-		Fleet: q.daemon.def, Topic: q.daemon.telemetry.Name, Seed: head.Seed, Machines: head.Machines, Start: head.Start, Past: past,
+		Fleet: q.daemon.def, Topic: q.daemon.telemetry.Name, Seed: head.Seed, Machines: head.Machines, Start: head.Start, Past: past, Shifts: head.Shifts,
 	})
 	if err != nil {
 		return fmt.Errorf("make the simulator: %w", err)
@@ -236,7 +236,7 @@ type materializeEvidence struct {
 func (q *quickstart) materialize(ctx context.Context) (any, []string, error) {
 	d := q.daemon
 	q.say("gold: the view %s, %d features, as known at each reading", d.view.Name, len(d.view.Features))
-	if _, err := d.backfill.Run(ctx); err != nil {
+	if _, err := d.backfills[d.view.Hash].Run(ctx); err != nil {
 		return nil, nil, err
 	}
 	if err := d.openStream(ctx); err != nil {
@@ -256,7 +256,7 @@ func (q *quickstart) materialize(ctx context.Context) (any, []string, error) {
 	}
 	e := materializeEvidence{
 		View: d.view.Name, Hash: d.view.Hash, Features: len(d.view.Features),
-		Gold: d.backfill.Gold().Rows(), Online: len(machines), Compared: compared, Differing: differing,
+		Gold: d.backfills[d.view.Hash].Gold().Rows(), Online: len(machines), Compared: compared, Differing: differing,
 	}
 	faults := unequal("machines online", int64(e.Online), q.sim.Counts().Machines)
 	faults = append(faults, unequal("bits differing between online and lake", int64(differing), 0)...)
@@ -329,9 +329,11 @@ func (d *daemon) openData(ctx context.Context) (err error) {
 	if d.refiner, err = refine.New(ctx, d.def, d.lake, d.log); err != nil {
 		return err
 	}
-	if d.backfill, err = materialize.NewBackfill(ctx, d.lake, d.view); err != nil {
+	backfill, err := materialize.NewBackfill(ctx, d.lake, d.view)
+	if err != nil {
 		return err
 	}
+	d.backfills = map[drumbeat.Hash]*carried{d.view.Hash: {Backfill: backfill, view: d.view}}
 	d.writer, err = topic.NewWriter(ctx, d.kafka)
 	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"drumbeat"
 	"drumbeat/access"
+	"drumbeat/pipeline"
 	"drumbeat/registry"
 	"drumbeat/serve"
 	"drumbeat/train"
@@ -32,7 +33,7 @@ type trainEvidence struct {
 func (q *quickstart) train(ctx context.Context) (any, []string, error) {
 	d := q.daemon
 	q.say("train: XGBoost, split in time with a gap of %s, calibrated, with a shuffled-label control", d.def.Label.HorizonText)
-	result, err := d.train(ctx, q.process, 0, true)
+	result, err := q.trainRun(ctx, pipeline.Request{ID: "first", Reason: pipeline.Reason{Detail: "the first model"}}, trainParams{PromoteFirst: true})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,6 +63,21 @@ func (q *quickstart) train(ctx context.Context) (any, []string, error) {
 	return e, faults, nil
 }
 
+// trainRun trains for a person, with progress.
+func (q *quickstart) trainRun(ctx context.Context, request pipeline.Request, params trainParams) (*trained, error) {
+	text, err := json.Marshal(params)
+	if err != nil {
+		return nil, err
+	}
+	request.Fleet, request.Who, request.Params = q.daemon.def.Name, localUser.Name, text
+	request.Reason.Kind, request.Reason.Subject, request.Reason.Since = pipeline.Person, "quickstart", q.daemon.now()
+	run, err := q.host.runner.Run(ctx, q.host.graphs[graphTrain], request)
+	if err != nil {
+		return nil, err
+	}
+	return trainedOf(&run)
+}
+
 // serveEvidence is what the queries showed.
 type serveEvidence struct {
 	Address   string                `json:"address"`
@@ -81,7 +97,7 @@ const queries = 2000
 // serve opens the page and the API, and asks for predictions over HTTP.
 func (q *quickstart) serve(ctx context.Context) (any, []string, error) {
 	d := q.daemon
-	if err := d.loadModels(ctx); err != nil {
+	if err := d.follow(ctx); err != nil {
 		return nil, nil, err
 	}
 	if err := q.openOthers(ctx); err != nil {
@@ -92,7 +108,7 @@ func (q *quickstart) serve(ctx context.Context) (any, []string, error) {
 	}
 	q.player = startPlayer(ctx, q.host, d, q.sim)
 	address := q.host.listener.Addr().String()
-	token, err := d.newToken(ctx, access.Viewer)
+	token, err := q.host.newToken(ctx, access.Viewer)
 	if err != nil {
 		return nil, nil, err
 	}

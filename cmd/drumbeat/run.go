@@ -43,7 +43,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if err := d.openStream(ctx); err != nil {
 		return err
 	}
-	return d.loadModels(ctx)
+	return d.follow(ctx)
 }
 
 // announce tells where the page and the broker are.

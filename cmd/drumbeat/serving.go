@@ -27,24 +27,36 @@ import (
 // wallNow is the wall clock (T6).
 func wallNow() time.Time { return time.Now() }
 
-// openServing makes the page and the API, and tells commands where they are.
+// openServing makes the page and the API of every fleet, and tells commands
+// where they are.
 func (h *host) openServing(ctx context.Context, address string) error {
-	d := h.daemons[0]
-	if err := d.learnMachines(ctx); err != nil {
-		return err
+	sites := make([]serve.Site, 0, len(h.daemons))
+	for _, d := range h.daemons {
+		if err := d.learnMachines(ctx); err != nil {
+			return err
+		}
+		sites = append(sites, d.servedSite())
 	}
-	served := d.servedSite()
-	board := serve.NewBoard(&served, wallNow)
-	h.api = serve.New(served, board, serve.Options{
+	var err error
+	h.api, err = serve.New(sites, serve.Options{
 		Version: version, Log: h.log, Now: wallNow, Registry: prometheus.NewRegistry(), Access: h.access,
 	})
-	page, err := web.New(d.pageSource(board), web.Options{Log: h.log, Access: h.access, Now: wallNow})
+	if err != nil {
+		return err
+	}
+	h.addOperations()
+	sources := make([]web.Source, 0, len(h.daemons))
+	for _, d := range h.daemons {
+		sources = append(sources, h.pageSource(d, h.api.Board(d.def.Name)))
+	}
+	page, err := web.New(sources, web.Options{Log: h.log, Access: h.access, Now: wallNow})
 	if err != nil {
 		return err
 	}
 	router := h.access.NewRouter()
 	h.api.Mount(router)
 	page.Mount(router)
+	h.routes = router.Routes()
 	h.server = serve.Server(router, h.log)
 	h.server.RegisterOnShutdown(page.Stop) // streams of events end, nothing waits for them
 	if err := h.listen(ctx, address); err != nil {
@@ -65,7 +77,7 @@ func (h *host) localAddress() string {
 // servedSite is the fleet as the API serves it.
 func (d *daemon) servedSite() serve.Site {
 	return serve.Site{
-		Fleet: d.def, View: d.view, Online: d.online, Clock: d.stream.Clock(), Scorer: d.scorer,
+		Fleet: d.def, Online: d.online, Clock: d.stream.Clock(), Scorer: d.scorer,
 		Machines:   func() []serve.Known { return *d.machines.Load() },
 		Conditions: d.conditions, Record: d.record, Publish: d.publish,
 		Alerts: d.listAlerts, Alert: d.alerts.Alert, Answer: d.answer,
@@ -152,8 +164,8 @@ func (d *daemon) ready(context.Context) error {
 	return nil
 }
 
-// pageSource is where the page's content comes from.
-func (d *daemon) pageSource(board *serve.Board) web.Source {
+// pageSource is where the content of a fleet's pages comes from.
+func (h *host) pageSource(d *daemon, board *serve.Board) web.Source {
 	fleet := web.Fleet{
 		Name: d.def.Name, Title: d.def.Title, Horizon: d.def.Label.Horizon, Threshold: d.def.Policy.Threshold,
 		Cadence: d.def.Cadence, SensorOf: map[string]string{},
@@ -170,6 +182,7 @@ func (d *daemon) pageSource(board *serve.Board) web.Source {
 			fleet.SensorOf[f.Name] = d.def.Sensors[f.Sensor].Name
 		}
 	}
+	pages := &modelPages{host: h, daemon: d}
 	return web.Source{
 		Fleet: fleet, Now: d.stream.Clock().Now, Machines: board.Machines, Machine: board.Machine,
 		Alerts: func(ctx context.Context, f web.AlertFilter) ([]drumbeat.Alert, error) {
@@ -181,6 +194,8 @@ func (d *daemon) pageSource(board *serve.Board) web.Source {
 			return row.Finding, err
 		},
 		History: d.history, Answer: d.answer, Subscribe: d.subscribe,
+		Models: pages.models, Report: pages.report, Health: pages.health, Quality: pages.quality,
+		Promote: pages.promote, Rollback: pages.rollback, Retrain: pages.retrain,
 	}
 }
 
@@ -269,7 +284,7 @@ type counters struct {
 }
 
 // newToken makes a bearer token for the command itself.
-func (d *daemon) newToken(ctx context.Context, role access.Role) (string, error) {
-	_, secret, err := d.access.NewToken(ctx, localUser, access.Person{Name: "quickstart", Role: role}, 24*time.Hour)
+func (h *host) newToken(ctx context.Context, role access.Role) (string, error) {
+	_, secret, err := h.access.NewToken(ctx, localUser, access.Person{Name: "quickstart", Role: role}, 24*time.Hour)
 	return secret, err
 }

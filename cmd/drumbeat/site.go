@@ -14,6 +14,7 @@ import (
 	"drumbeat"
 	"drumbeat/access"
 	objects "drumbeat/objstore/fs"
+	runs "drumbeat/pipeline/local"
 	"drumbeat/registry/local"
 	"drumbeat/topic"
 	"drumbeat/topic/embedded"
@@ -36,6 +37,7 @@ type site struct {
 	epochs   *topic.Epochs
 	registry *local.Registry
 	access   *access.Access
+	runs     *runs.Store
 	depots   []*depot // one a fleet, in the order in which they were added
 
 	closers []func() error
@@ -57,7 +59,7 @@ func openSite(ctx context.Context, dir string, create bool, p *process) (*site, 
 
 func (s *site) open(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{
-		s.openObjects, s.openBroker, s.openRegistry, s.openAccess, s.openDepots,
+		s.openObjects, s.openBroker, s.openRegistry, s.openRuns, s.openAccess, s.openDepots,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -94,6 +96,16 @@ func (s *site) openRegistry(ctx context.Context) error {
 	}
 	s.registry = registry
 	s.closers = append(s.closers, registry.Close)
+	return nil
+}
+
+func (s *site) openRuns(ctx context.Context) error {
+	store, err := runs.Open(ctx, s.path("runs.sqlite"))
+	if err != nil {
+		return err
+	}
+	s.runs = store
+	s.closers = append(s.closers, store.Close)
 	return nil
 }
 

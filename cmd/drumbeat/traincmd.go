@@ -2,30 +2,38 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"drumbeat"
-	"drumbeat/fleet/strict"
 	"drumbeat/label"
-	"drumbeat/lake"
 	"drumbeat/materialize"
+	"drumbeat/pipeline"
 	"drumbeat/registry"
 	"drumbeat/train"
 	"drumbeat/train/xgboost"
 )
 
-// trainCommand fits a model on gold and registers it.
+// trainCommand fits a model on gold, measures it and registers it.
 type trainCommand struct {
 	Data         string `required:"" help:"Data folder that import or quickstart made." type:"path"`
-	Fleet        string `help:"Fleet folder or ready fleet; the data folder's own copy must agree with it."`
+	Fleet        string `help:"Which fleet: its name, or a fleet folder, with which the data folder's own copy must agree."`
 	Horizon      string `help:"How far ahead a failure counts, such as 1d, 3d or 7d; the fleet file's if absent."`
 	PromoteFirst bool   `help:"Make it the fleet's first champion. There is no gate for the first (the ledger says so)."`
+	RunID        string `name:"run" help:"Name of the run: asked for again it is the same run, done once. For cron and Airflow."`
+	Why          string `help:"Why, in words, for the list of runs."`
 	JSON         bool   `name:"json" help:"Print the whole report as one JSON document."`
+}
+
+// Help teaches the command.
+func (trainCommand) Help() string {
+	return `Five steps: label, dataset, train, evaluate, register. Killed anywhere, the same --run goes on at the step that was cut off. A
+fleet that has a champion gets a challenger, which scores in its shadow until the gate lets it pass (drumbeat models gate).`
 }
 
 // trained is a model with its number.
@@ -33,99 +41,70 @@ type trained struct {
 	*train.Report
 	Version  drumbeat.ModelVersion `json:"version"`
 	Champion bool                  `json:"champion"`
+	Run      string                `json:"run"`
 	Seconds  float64               `json:"seconds"`
 }
 
 // Run trains, prints the report and registers the version.
 func (c *trainCommand) Run(ctx context.Context, p *process) error {
-	s, err := openSite(ctx, c.Data, false, p)
+	name, hash, err := fleetNamed(c.Fleet)
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.run(ctx, s, p), s.Close())
-}
-
-func (c *trainCommand) run(ctx context.Context, site *site, p *process) error {
-	name, err := fleetNamed(c.Fleet)
+	in := &asked[trainParams]{Fleet: name}
+	in.Body.Run, in.Body.Why = c.RunID, c.Why
+	in.Body.Params = trainParams{Horizon: c.Horizon, PromoteFirst: c.PromoteFirst, Hash: hash}
+	out, err := call(ctx, p, c.Data, stage[trainParams](graphTrain, ""), in)
 	if err != nil {
 		return err
 	}
-	s, err := site.depot(name)
-	if err != nil {
-		return err
-	}
-	if err := s.agrees(c.Fleet); err != nil {
-		return err
-	}
-	var horizon time.Duration
-	if c.Horizon != "" {
-		var err error
-		if horizon, err = strict.ParseDuration(c.Horizon); err != nil {
-			return fmt.Errorf("--horizon: %w", err)
-		}
-	}
-	result, err := s.train(ctx, p, horizon, c.PromoteFirst)
+	result, err := trainedOf(&out.Body)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		return printJSON(p.stdout, result)
 	}
-	_, err = fmt.Fprintf(p.stdout, "version %d of %s, horizon %s\n%s\n", result.Version, result.Fleet, result.Horizon, result.Sentence)
+	_, err = fmt.Fprintf(p.stdout, "version %d of %s, horizon %s, run %s\n%s\n",
+		result.Version, result.Fleet, result.Horizon, result.Run, result.Sentence)
 	return err
 }
 
-// train fits, measures and registers a model on what the lake holds.
-func (s *depot) train(ctx context.Context, p *process, horizon time.Duration, promote bool) (*trained, error) {
-	began := time.Now()
-	library, err := findXGBoost()
-	if err != nil {
+// trainedOf reads what a training run made.
+func trainedOf(run *pipeline.Run) (*trained, error) {
+	var manifest registry.Manifest
+	var made registered
+	if err := errors.Join(run.Result("evaluate", &manifest), run.Result("register", &made)); err != nil {
 		return nil, err
 	}
-	gold, err := s.lake.Gold(ctx, s.view.Name, s.view.Hash, s.view.Names())
-	if err != nil {
-		return nil, fmt.Errorf("open gold: %w", err)
+	out := &trained{
+		Report: &train.Report{}, Version: made.Version, Champion: made.Alias == drumbeat.RoleChampion, Run: run.ID,
+		Seconds: run.Ended.Wall.Sub(run.Started.Wall).Seconds(),
 	}
-	truth, err := s.truth(ctx, horizon)
-	if err != nil {
-		return nil, err
+	if err := json.Unmarshal(manifest.Measures, out.Report); err != nil {
+		return nil, fmt.Errorf("read the report of version %d: %w", made.Version, err)
 	}
-	bar := p.newProgress("train", "rounds", 1)
-	result, err := train.Run(ctx, train.Input{Fleet: s.def, View: s.view, Gold: gold, Truth: truth}, train.Options{
-		Library: library, Threads: runtime.GOMAXPROCS(0), Program: "drumbeat " + version, Log: s.log,
-		Progress: func(stage string, done, total int) {
-			bar.Title(stage)
-			bar.Of(int64(done), int64(total))
-		},
-	})
-	bar.Done()
-	if err != nil {
-		return nil, err
-	}
-	registered, err := result.Register(ctx, s.registry, "", localUser.Name, truth.FleetNow())
-	if err != nil {
-		return nil, fmt.Errorf("register the model: %w", err)
-	}
-	out := &trained{Report: result.Report, Version: registered.Number}
-	if promote {
-		if _, err := registry.PromoteFirst(ctx, s.registry, &registered, localUser.Name, truth.FleetNow()); err != nil {
-			return nil, fmt.Errorf("promote version %d: %w", registered.Number, err)
-		}
-		out.Champion = true
-	}
-	out.Seconds = time.Since(began).Seconds()
 	return out, nil
+}
+
+// entries are the log entries and watermarks of silver.
+func (d *depot) entries(ctx context.Context) ([]drumbeat.Item, error) {
+	entries, err := d.lake.Entries(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the logs: %w", err)
+	}
+	marks, err := d.lake.Watermarks(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the watermarks: %w", err)
+	}
+	return append(entries, marks...), nil
 }
 
 // truth is what the lake knows of failures now.
 func (s *depot) truth(ctx context.Context, horizon time.Duration) (*label.Truth, error) {
-	entries, err := s.lake.Entries(ctx)
+	entries, err := s.entries(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the logs: %w", err)
-	}
-	marks, err := s.lake.Watermarks(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the watermarks: %w", err)
+		return nil, err
 	}
 	findings, err := s.findings(ctx)
 	if err != nil {
@@ -135,7 +114,7 @@ func (s *depot) truth(ctx context.Context, horizon time.Duration) (*label.Truth,
 	if err != nil {
 		return nil, err
 	}
-	return label.NewTruth(s.def, horizon, append(entries, marks...), findings, now), nil
+	return label.NewTruth(s.def, horizon, entries, findings, now), nil
 }
 
 // findings reads the ground-truth table.
@@ -154,6 +133,12 @@ func (s *depot) findings(ctx context.Context) ([]drumbeat.Finding, error) {
 // fleetNow is the fleet's clock as of what silver holds (T6): drained, as
 // silver is, every partition counts with the others.
 func (s *depot) fleetNow(ctx context.Context) (drumbeat.Time, error) {
+	s.spanned.Lock()
+	defer s.spanned.Unlock()
+	end := s.lake.SilverProgress()
+	if s.spannedTo != nil && maps.Equal(s.spannedTo, end) {
+		return s.spannedNow, nil
+	}
 	spans, err := s.lake.Spans(ctx, nil)
 	if err != nil {
 		return drumbeat.NoTime, fmt.Errorf("read how far silver has come: %w", err)
@@ -163,36 +148,8 @@ func (s *depot) fleetNow(ctx context.Context) (drumbeat.Time, error) {
 		clock.Consume(span.Partition, span.Arrival)
 		clock.Drained(span.Partition)
 	}
-	return clock.Now(), nil
-}
-
-// dataset labels the rows that the next training would use, and writes down
-// which labels changed.
-func (s *depot) dataset(ctx context.Context) (*train.Dataset, error) {
-	gold, err := s.lake.Gold(ctx, s.view.Name, s.view.Hash, s.view.Names())
-	if err != nil {
-		return nil, fmt.Errorf("open gold: %w", err)
-	}
-	truth, err := s.truth(ctx, 0)
-	if err != nil {
-		return nil, err
-	}
-	set, err := train.NewDataset(ctx, train.Input{Fleet: s.def, View: s.view, Gold: gold, Truth: truth})
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]lake.Label, len(set.Rows))
-	for i := range set.Rows {
-		r := &set.Rows[i]
-		rows[i] = lake.Label{
-			Machine: r.Machine, AsOf: r.AsOf, Position: r.Position, Horizon: s.def.Label.HorizonText,
-			Value: int8(r.Verdict.Value), Source: r.Verdict.Source.String(), MadeAt: truth.FleetNow(), Policy: truth.Policy(),
-		}
-	}
-	if _, err := materialize.Labels(ctx, s.lake, rows); err != nil {
-		return nil, err
-	}
-	return set, nil
+	s.spannedTo, s.spannedNow = end, clock.Now()
+	return s.spannedNow, nil
 }
 
 // findXGBoost looks for libxgboost: the file that DRUMBEAT_XGBOOST names, else
