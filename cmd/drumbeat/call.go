@@ -219,6 +219,8 @@ func add[I, O any](h *host, op *operation[I, O]) {
 
 // addOperations registers every operation that is not serve's own.
 func (h *host) addOperations() {
+	add(h, showStatus())
+	add(h, runDoctor())
 	add(h, listModels())
 	add(h, promoteModel())
 	add(h, rollbackModel())

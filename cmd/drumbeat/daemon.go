@@ -27,6 +27,9 @@ const (
 	// makes larger files, more often fresher tables; what is served does not
 	// wait for it.
 	lakeEvery = 5 * time.Second
+	// maintainEvery is how often the lake is asked whether anything is due: a
+	// commit every lakeEvery makes a dozen small files in that time.
+	maintainEvery = time.Minute
 	// shutdownTime bounds how long open requests may take to end.
 	shutdownTime = 5 * time.Second
 )
@@ -44,9 +47,8 @@ type daemon struct {
 	swapping sync.Mutex // one at a time puts models in service
 	opening  sync.Mutex // one at a time opens what stages need
 	idleNow  drumbeat.Time
-	running  atomic.Bool               // its loops go
-	report   atomic.Pointer[monitored] // the newest
-	days     *monitor.Days             // of monitoring, as of counted
+	running  atomic.Bool   // its loops go
+	days     *monitor.Days // of monitoring, as of counted
 	counted  lake.Progress
 	// backfills are the gold tables that are carried on: of the fleet's own
 	// view and of those that live models read (P5).
@@ -95,10 +97,31 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.followPredictions(ctx) })
 	group.Go(func() error { return ingest.Predictions(ctx, d.lake, d.reader(d.predictions), lakeEvery) })
 	group.Go(func() error { return d.every(ctx, lakeEvery, d.carryLake) })
+	group.Go(func() error { return d.every(ctx, maintainEvery, d.maintain) })
 	group.Go(func() error { return d.followAliases(ctx) })
 	err := group.Wait()
 	// What the loops left in bronze and beyond is carried on in order.
 	return errors.Join(err, d.carryLake(context.WithoutCancel(ctx)))
+}
+
+// maintain compacts tables, deletes files that nobody reads any more, and lets
+// go of what the fleet file says is old enough. What fails is told and tried
+// again: the lake is right all the same.
+func (d *daemon) maintain(ctx context.Context) error {
+	opt := lake.MaintainOptions{FleetNow: d.now()}
+	for _, v := range d.stream.Views() {
+		opt.LiveHashes = append(opt.LiveHashes, v.Hash)
+		opt.Need = max(opt.Need, v.LongestWindow(), v.MinHistory)
+	}
+	done, err := d.lake.Maintain(ctx, opt)
+	if err != nil {
+		d.log.ErrorContext(ctx, "lake not maintained, trying again", "fleet", d.def.Name, "error", err)
+		return nil
+	}
+	if done.Compacted+done.Deleted+len(done.Dropped) > 0 || len(done.Notes) > 0 {
+		d.log.InfoContext(ctx, "lake maintained", "fleet", d.def.Name, "done", done)
+	}
+	return nil
 }
 
 // every calls do at intervals until ctx ends.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"sync/atomic"
 
 	"drumbeat"
 	"drumbeat/alert"
@@ -34,6 +35,8 @@ type depot struct {
 	predictions topic.Topic
 	online      *sqlite.Store
 	alerts      *alert.Store
+
+	report atomic.Pointer[monitored] // monitoring's newest
 
 	spanned    sync.Mutex // guards what follows: fleet_now as of a state of silver
 	spannedTo  lake.Progress

@@ -179,7 +179,7 @@ func (f *fleetStatus) print(b *strings.Builder, running bool) {
 	}
 	if r := f.Recall; r != nil {
 		fmt.Fprintf(b, "  recall    %.2f (%.2f to %.2f), %d of %d failures caught; precision %.2f; %.2f alerts a machine and week\n",
-			r.Recall, r.Least, r.Most, r.Caught, r.Seen, r.Precision, r.Load)
+			r.Recall, r.Least, r.Most, r.Caught, r.Seen, float64(r.Precision), r.Load)
 	}
 	files, rows := 0, int64(0)
 	for _, t := range f.Tables {

@@ -14,6 +14,7 @@ import (
 	"drumbeat/delta"
 	"drumbeat/feature"
 	"drumbeat/fleet"
+	"drumbeat/label"
 	"drumbeat/lake"
 	"drumbeat/registry"
 	"drumbeat/topic"
@@ -142,13 +143,13 @@ type reportStatus struct {
 // recallStatus is the recall of live alerts over matured failures, never
 // without what it costs (M1, M3).
 type recallStatus struct {
-	Recall    float64 `json:"recall"`
-	Least     float64 `json:"least"` // of its interval
-	Most      float64 `json:"most"`
-	Caught    int     `json:"caught"`
-	Seen      int     `json:"seen"`
-	Precision float64 `json:"precision"`
-	Load      float64 `json:"alerts_per_machine_week"`
+	Recall    float64      `json:"recall"`
+	Least     float64      `json:"least"` // of its interval
+	Most      float64      `json:"most"`
+	Caught    int          `json:"caught"`
+	Seen      int          `json:"seen"`
+	Precision label.Number `json:"precision"` // null without a judged alert
+	Load      float64      `json:"alerts_per_machine_week"`
 }
 
 // tableStatus is one table of the lake, as its log has it.
@@ -185,8 +186,34 @@ func (h *host) fleetStatus(ctx context.Context, d *depot, use *folderUse) (fleet
 	if f.Model, err = d.modelStatus(ctx, f.Fresh.Now); err != nil {
 		return f, err
 	}
+	if err := f.monitored(ctx, d); err != nil {
+		return f, err
+	}
 	f.Needs = f.needs(d, h.listener != nil)
 	return f, nil
+}
+
+// monitored takes in what monitoring's newest report says.
+func (f *fleetStatus) monitored(ctx context.Context, d *depot) error {
+	last, err := d.lastReport(ctx)
+	if err != nil || last == nil {
+		return err
+	}
+	f.Report = &reportStatus{Kind: reportMonitor, At: last.MadeAt}
+	if last.Drift != nil {
+		f.Report.Says = strings.Join(last.Drift.Sentences, " ")
+	}
+	if live := last.Live; live != nil && live.Seen > 0 {
+		m := &live.Measures
+		f.Recall = &recallStatus{
+			Recall: m.Recall.Interval.Value, Least: m.Recall.Interval.Low, Most: m.Recall.Interval.High,
+			Caught: live.Caught, Seen: live.Seen, Precision: label.Number(m.Load.Precision.Interval.Value),
+		}
+		if m.MachineWeeks > 0 {
+			f.Recall.Load = float64(m.Load.Alerts) / m.MachineWeeks
+		}
+	}
+	return nil
 }
 
 func clockName(def *fleet.Fleet) string {

@@ -157,7 +157,7 @@ func (d *daemon) countDays(ctx context.Context, since drumbeat.Time) error {
 }
 
 // lastReport returns monitoring's newest report, nil before the first.
-func (d *daemon) lastReport(ctx context.Context) (*monitored, error) {
+func (d *depot) lastReport(ctx context.Context) (*monitored, error) {
 	if report := d.report.Load(); report != nil {
 		return report, nil
 	}
