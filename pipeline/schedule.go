@@ -3,14 +3,15 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"drumbeat"
 )
 
-// retryFailed is when a scheduled run that failed is due again, if its period
-// is not over before: a trouble of the day has passed, and nobody waits for a
-// month.
+// retryFailed is when a scheduled run that failed is due again, if the next
+// period does not end before: the trouble of a day has passed then, and nobody
+// waits for a month.
 const retryFailed = 24 * time.Hour
 
 // Due says whether a period of length every has ended since last, and when the
@@ -31,29 +32,32 @@ func Due(last, now drumbeat.Time, every time.Duration) (since drumbeat.Time, due
 }
 
 // Scheduled says whether a scheduled run of a graph and fleet is due, with the
-// reason to ask for it. Periods follow the last run, whatever its reason, or
-// from if there is none: the time of the first model, say, or NoTime to begin
-// at once. They keep step with the schedule, not with the polls that meet it.
+// reason to ask for it. Periods follow the last run that did not fail, whatever
+// its reason, or from if that is later: the time of the first model, say;
+// without either, the first is due now. They keep step with the schedule, not
+// with the polls that meet it. A scheduled run that failed is due again the
+// next day.
 func (r *Runner) Scheduled(
 	ctx context.Context, graph string, fleet drumbeat.FleetName, every time.Duration, from drumbeat.Time,
 ) (Reason, bool, error) {
-	runs, err := r.store.List(ctx, Query{Graph: graph, Fleet: fleet, Limit: 1})
+	runs, err := r.store.List(ctx, Query{Graph: graph, Fleet: fleet})
 	if err != nil {
 		return Reason{}, false, fmt.Errorf("look for the last run of %s of %s: %w", graph, fleet, err)
 	}
+	if slices.ContainsFunc(runs, func(run Run) bool { return run.State == Running }) {
+		return Reason{}, false, nil
+	}
 	wait := every
-	if len(runs) > 0 {
-		last := &runs[0]
-		if last.State == Running {
-			return Reason{}, false, nil
+	counts := func(run Run) bool { return run.State == Done || run.Reason.Kind == Schedule }
+	if i := slices.IndexFunc(runs, counts); i >= 0 { // the last one that does
+		last := runs[i].Requested.Fleet
+		if runs[i].Reason.Kind == Schedule {
+			last = runs[i].Reason.Since
 		}
-		from = last.Requested.Fleet
-		if last.Reason.Kind == Schedule {
-			from = last.Reason.Since
-		}
-		if last.State == Failed && every > 0 {
+		if last >= from && runs[i].State == Failed {
 			wait = min(every, retryFailed)
 		}
+		from = max(from, last)
 	}
 	since, due := Due(from, r.opt.FleetNow(fleet), wait)
 	return Reason{

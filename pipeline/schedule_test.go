@@ -45,7 +45,7 @@ func TestAScheduleFollowsAClockThatJumps(t *testing.T) {
 	fleets := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		fleets++
-		fleet := drumbeat.FleetName(rune('A' + fleets)) //nolint:gosec // a hundred fleets
+		fleet := drumbeat.FleetName(rune('A' + fleets))
 		w.now = begin
 		last := drumbeat.NoTime
 		for range rapid.IntRange(1, 12).Draw(rt, "polls") {
@@ -84,9 +84,20 @@ func TestAFailedScheduledRunIsDueAgainTheNextDay(t *testing.T) {
 		}
 		return r, due
 	}
-	w.now = begin.Add(30 * day)
-	reason, _ := scheduled()
 	broken := w.graph(func(string) error { return drumbeat.ErrInvalid })
+	w.now = begin.Add(28 * day)
+	if _, err := w.runner().Run(t.Context(), broken, byPerson("in-vain")); err == nil {
+		t.Fatal("it did not fail")
+	}
+	w.now = begin.Add(29*day + time.Hour)
+	if _, due := scheduled(); due {
+		t.Error("due a day after a person's run that failed")
+	}
+	w.now = begin.Add(30 * day)
+	reason, due := scheduled()
+	if !due {
+		t.Error("a person's run that failed has moved the schedule")
+	}
 	if _, err := w.runner().Run(t.Context(), broken, q(reason)); err == nil {
 		t.Fatal("it did not fail")
 	}
@@ -94,8 +105,7 @@ func TestAFailedScheduledRunIsDueAgainTheNextDay(t *testing.T) {
 		t.Error("due again at once")
 	}
 	w.now = begin.Add(31 * day)
-	reason, due := scheduled()
-	if !due {
+	if reason, due = scheduled(); !due {
 		t.Fatal("not due the next day")
 	}
 	w.finished(t, w.graph(fine), q(reason))
@@ -107,6 +117,10 @@ func TestAFailedScheduledRunIsDueAgainTheNextDay(t *testing.T) {
 	w.now = begin.Add(61 * day)
 	if _, due := scheduled(); due {
 		t.Error("due a day after a person's run")
+	}
+	w.now = begin.Add(80 * day)
+	if _, due, err := w.runner().Scheduled(t.Context(), "retrain", "laundry", 30*day, begin.Add(75*day)); err != nil || due {
+		t.Error("due 5 days after a model that was made elsewhere", err)
 	}
 	r, g := w.runner(), w.graph(fine)
 	w.now = begin.Add(200 * day)

@@ -81,8 +81,8 @@ func (w *world) beganStep(step string) {
 }
 
 // graph counts: label says 1, and each later step adds 1 to what the one
-// before it said. break_ may fail a step, before and after its effect.
-func (w *world) graph(break_ func(step string) error) *pipeline.Graph {
+// before it said. fault may fail a step, before and after its effect.
+func (w *world) graph(fault func(step string) error) *pipeline.Graph {
 	g := &pipeline.Graph{Name: "retrain"}
 	names := []string{"label", "train", "register"}
 	for i, name := range names {
@@ -94,11 +94,11 @@ func (w *world) graph(break_ func(step string) error) *pipeline.Graph {
 					return nil, err
 				}
 			}
-			if err := break_(name); err != nil {
+			if err := fault(name); err != nil {
 				return nil, err
 			}
 			w.did(name, c.Run.ID)
-			return sum + 1, break_(name)
+			return sum + 1, fault(name)
 		}})
 	}
 	return g

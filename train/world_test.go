@@ -1,7 +1,6 @@
 package train_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"math"
@@ -102,7 +101,7 @@ func (w *world) live(seed uint64, machines, days int) {
 
 func (w *world) input(t testing.TB) train.Input {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	if w.gold == nil {
 		var err error
 		w.lake, err = lake.Open(ctx, memory.New(time.Now), w.fleet, slog.New(slog.DiscardHandler))

@@ -140,26 +140,33 @@ func (s *Store) list(ctx context.Context, q pipeline.Query) (runs []pipeline.Run
 	if len(where) > 0 {
 		query += ` WHERE ` + strings.Join(where, " AND ")
 	}
-	rows, err := s.db.QueryContext(ctx, query+` ORDER BY seq DESC LIMIT ?`, append(args, q.Limit)...)
+	runs, err = s.runs(ctx, query+` ORDER BY seq DESC LIMIT ?`, append(args, q.Limit))
 	if err != nil {
 		return nil, err
 	}
-	for rows.Next() {
-		run, err := scanRun(rows)
-		if err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-		runs = append(runs, run)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, err
-	}
-	for i := range runs { // the one connection is free again
+	for i := range runs { // now that the one connection is free again
 		if runs[i].Steps, err = s.steps(ctx, runs[i].ID, false); err != nil {
 			return nil, err
 		}
 	}
 	return runs, nil
+}
+
+// runs reads runs without their steps.
+func (s *Store) runs(ctx context.Context, query string, args []any) (runs []pipeline.Run, err error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		run, err := scanRun(rows)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, run)
+	}
+	return runs, rows.Err()
 }
 
 // row is a *sql.Row or *sql.Rows.
