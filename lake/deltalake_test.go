@@ -35,6 +35,8 @@ for name in sys.argv[2:]:
     table = DeltaTable(root + "/" + name)
     rows = table.to_pyarrow_table()
     about = {"version": table.version(), "rows": rows.num_rows, "sums": {}, "nulls": {}, "least": {}, "greatest": {}, "types": {}}
+    # Files that were compacted away are known as such, by their tombstones.
+    about["removed"] = len(table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False))
     log = table.get_add_actions(flatten=True)
     about["log_rows"] = sum(pa.table(log).column("num_records").to_pylist())
     for field in rows.schema:
@@ -73,6 +75,7 @@ type seen struct {
 	Version    int64             `json:"version"`
 	Rows       int64             `json:"rows"`
 	LogRows    int64             `json:"log_rows"`
+	Removed    int               `json:"removed"`
 	Sums       map[string]string `json:"sums"`
 	Nulls      map[string]int64  `json:"nulls"`
 	Types      map[string]string `json:"types"`
@@ -138,6 +141,9 @@ func TestPythonReadsBronzeSilverAndGold(t *testing.T) {
 	checkBronze(t, got["bronze"], raw)
 	checkReadings(t, got["silver/readings"], items)
 	checkGold(t, got["gold/machine_health/abc"], vectors(items, 2))
+	if n := got["bronze"].Removed; n < 56 {
+		t.Errorf("Python would vacuum %d files of bronze", n)
+	}
 	for name, about := range got {
 		if about.LogRows != about.Rows || !about.Statistics {
 			t.Errorf("%s: the log says %d rows of %d; statistics in every file: %t", name, about.LogRows, about.Rows, about.Statistics)
