@@ -161,13 +161,13 @@ func TestAViewAddedWhileAStreamRunsMakesTheBitsOfOneThatWasThereFromTheStart(t *
 	other := second(t, first)
 	_, wantFirst := wholeGold(t, first, records)
 	whole, wantOther := wholeGold(t, other, records)
-	for seed := range uint64(8) {
+	for seed := range uint64(6) {
 		random := rand.New(rand.NewPCG(seed, 4))
 		// Silver may be behind the stream by little, by much, or not exist.
 		silver := []float64{0, 0.1 + 0.2*random.Float64(), 0.3}[seed%3]
 		s := newSite(t, first, records)
 		s.carry(records.part(silver))
-		committed := []map[int32]int64{records.part(0), records.part(silver), records.part(silver / 2)}[random.IntN(3)]
+		committed := []map[int32]int64{records.part(0), records.part(silver), records.part(silver / 2)}[seed/2%3]
 		var added, left, back map[int32]int64 // where the views changed
 		joins, leaves, returns := records.part(0.35+0.1*random.Float64()), records.part(0.6), records.part(0.6+0.2*random.Float64())
 		out := s.watched(random, []*feature.View{first}, committed, func(stream *materialize.Stream, online feature.Online, next map[int32]int64) {

@@ -221,12 +221,15 @@ var kinds = [...]struct {
 	{drumbeat.ErrConflict, access.Problem{
 		Status: http.StatusConflict, Title: "somebody was first", Next: "read it again, then decide",
 	}},
+	{drumbeat.ErrNewer, access.Problem{
+		Status: http.StatusConflict, Title: "written by a newer version", Next: "update this program",
+	}},
 	{drumbeat.ErrLimit, access.Problem{
 		Status: http.StatusRequestEntityTooLarge, Title: "over a limit", Next: "send less at once",
 	}},
 	{context.DeadlineExceeded, access.Problem{
 		Status: http.StatusServiceUnavailable, Title: "no answer in time",
-		Next: "try again; a reading that was recorded is not counted twice", RetryAfter: time.Second,
+		Next: "try again: what was done is not done twice", RetryAfter: time.Second,
 	}},
 }
 

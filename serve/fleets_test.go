@@ -74,6 +74,11 @@ func TestARequestSaysWhichFleetItMeans(t *testing.T) {
 	if status != http.StatusServiceUnavailable || !strings.Contains(text, "no model") {
 		t.Errorf("machines of a fleet without a model: %d %s", status, text)
 	}
+	body := `{"machine":"W-001","reading":` + reading(15*time.Minute, 48) + `}`
+	status, text = s.call(t, access.Technician, http.MethodPost, "/v1/predict?fleet=dryers", body)
+	if status != http.StatusServiceUnavailable || len(dryers.recorded) != 0 {
+		t.Errorf("a reading of a fleet without a model: %d %s; recorded %v, want nothing", status, text, dryers.recorded)
+	}
 	_, text = s.call(t, access.Viewer, http.MethodGet, "/metrics", "")
 	for _, want := range []string{
 		`drumbeat_http_predictions_total{alarm="false",fleet="washers",purpose="query"} 2`,
