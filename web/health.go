@@ -242,6 +242,12 @@ func (b *board) healthPage(w http.ResponseWriter, r *http.Request) error {
 	if err := b.driftView(v, h.Drift); err != nil {
 		return err
 	}
+	if h.Live != nil && h.Live.Sentence != "" {
+		v.LiveSign.Detail = "" // the sentence says it
+	}
+	if h.Drift != nil && h.Drift.Sentence != "" {
+		v.DriftSign.Detail = ""
+	}
 	v.Headline, v.Under = healthHeadline(&h)
 	return b.show(w, r, http.StatusOK, "health", &page{Title: v.Headline, Here: "health", Follow: true, Rest: healthRest, Main: v})
 }

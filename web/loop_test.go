@@ -29,14 +29,21 @@ func date(month time.Month, day int) drumbeat.Time {
 	return drumbeat.At(time.Date(2026, month, day, 6, 0, 0, 0, time.UTC))
 }
 
+// wilson is K of N with Wilson's interval at 95 %.
+func wilson(k, n int) web.Share {
+	const z = 1.96
+	p, m := float64(k)/float64(n), float64(n)
+	middle, half := p+z*z/(2*m), z*math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return web.Share{K: k, N: n, Low: (middle - half) / (1 + z*z/m), High: (middle + half) / (1 + z*z/m)}
+}
+
 func measures(k, n, right, alerts int) web.Measures {
-	precision := float64(right) / float64(alerts)
 	return web.Measures{
 		BaseRate:           web.Estimate{Value: 0.041, Low: 0.036, High: 0.047},
 		PRAUC:              web.Estimate{Value: 0.61, Low: 0.52, High: 0.69},
-		Recall:             web.Share{K: k, N: n, Low: 0.798, High: 0.993},
-		RecallWithRepaired: web.Share{K: k + 2, N: n + 2, Low: 0.81, High: 0.994},
-		Precision:          web.Share{K: right, N: alerts, Low: precision - 0.14, High: precision + 0.13},
+		Recall:             wilson(k, n),
+		RecallWithRepaired: wilson(k+2, n+2),
+		Precision:          wilson(right, alerts),
 		FalseAlarms:        web.Estimate{Value: 0.093, Low: 0.064, High: 0.137}, AlertsPerWeek: 12.4,
 		LeadHours: web.Estimate{Value: 98, Low: 71, High: 122}, ShuffledROCAUC: 0.507,
 	}

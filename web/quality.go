@@ -74,6 +74,7 @@ const (
 // fate is one way in which an item can end (T8).
 type fate struct {
 	word, means string
+	did         string // in a sentence: items that came late
 	of          func(d *QualityDay) int64
 }
 
@@ -81,29 +82,30 @@ type fate struct {
 //
 //nolint:gochecknoglobals // a constant table
 var fates = [...]fate{
-	{"Kept", "went on to the model", func(d *QualityDay) int64 { return d.Kept }},
-	{"Duplicate", "had arrived before", func(d *QualityDay) int64 { return d.Duplicate }},
-	{"Late", "arrived too long after it was measured", func(d *QualityDay) int64 { return d.Late }},
-	{"Future", "claims a time that has not come: a clock is wrong", func(d *QualityDay) int64 { return d.Future }},
-	{"Rejected", "a value that a sensor cannot have", func(d *QualityDay) int64 { return d.Rejected }},
-	{"Undecodable", "cannot be read at all", func(d *QualityDay) int64 { return d.Undecodable }},
-	{"Unknown machine", "from a machine that nobody announced", func(d *QualityDay) int64 { return d.UnknownMachine }},
+	{"Kept", "went on to the model", "were kept", func(d *QualityDay) int64 { return d.Kept }},
+	{"Duplicate", "had arrived before", "had arrived before", func(d *QualityDay) int64 { return d.Duplicate }},
+	{"Late", "arrived too long after it was measured", "came late", func(d *QualityDay) int64 { return d.Late }},
+	{"Future", "claims a time that has not come: a clock is wrong", "claimed a time to come", func(d *QualityDay) int64 { return d.Future }},
+	{"Rejected", "a value that a sensor cannot have", "were rejected", func(d *QualityDay) int64 { return d.Rejected }},
+	{"Undecodable", "cannot be read at all", "could not be read", func(d *QualityDay) int64 { return d.Undecodable }},
+	{"Unknown machine", "from a machine that nobody announced", "came from unknown machines", func(d *QualityDay) int64 { return d.UnknownMachine }},
 }
 
 // flag is one mark that a value can carry (V1, T3).
 type flag struct {
 	word, means string
+	did         string // in a sentence: values that were clipped
 	of          func(f *SensorFlags) int64
 }
 
 //nolint:gochecknoglobals // a constant table
 var flags = [...]flag{
-	{"Missing", "readings without this sensor", func(f *SensorFlags) int64 { return f.Missing }},
-	{"Clipped", "beyond the physical limits, cut to them", func(f *SensorFlags) int64 { return f.Clipped }},
-	{"Nulled", "beyond the physical limits, left out", func(f *SensorFlags) int64 { return f.Nulled }},
-	{"Conflict", "the same time came twice with another value", func(f *SensorFlags) int64 { return f.Conflict }},
-	{"Stuck", "the same value for too long", func(f *SensorFlags) int64 { return f.Stuck }},
-	{"Jump", "further from the value before than can be", func(f *SensorFlags) int64 { return f.Jump }},
+	{"Missing", "readings without this sensor", "were missing", func(f *SensorFlags) int64 { return f.Missing }},
+	{"Clipped", "beyond the physical limits, cut to them", "were clipped", func(f *SensorFlags) int64 { return f.Clipped }},
+	{"Nulled", "beyond the physical limits, left out", "were left out", func(f *SensorFlags) int64 { return f.Nulled }},
+	{"Conflict", "the same time came twice with another value", "contradicted earlier ones", func(f *SensorFlags) int64 { return f.Conflict }},
+	{"Stuck", "the same value for too long", "were stuck", func(f *SensorFlags) int64 { return f.Stuck }},
+	{"Jump", "further from the value before than can be", "jumped", func(f *SensorFlags) int64 { return f.Jump }},
 }
 
 // Items is everything that arrived on a day.
@@ -235,8 +237,9 @@ func (f *SensorFlags) add(g *SensorFlags) {
 
 // series is a share that is followed by day.
 type series struct {
-	name, title string
-	of, among   func(d *QualityDay) int64
+	name      string
+	what, did string // vibration values, jumped
+	of, among func(d *QualityDay) int64
 }
 
 // followed lists the shares that are worth a line: every fate but the good
@@ -244,7 +247,7 @@ type series struct {
 func (b *board) followed() []series {
 	var list []series
 	for _, f := range fates[1:] {
-		list = append(list, series{f.word, strings.ToLower(f.word) + " items", f.of, (*QualityDay).Items})
+		list = append(list, series{f.word, "items", f.did, f.of, (*QualityDay).Items})
 	}
 	for i, s := range b.source.Fleet.Sensors {
 		title := b.sensor(s.Name).Title
@@ -265,7 +268,7 @@ func (b *board) followed() []series {
 				}
 				return d.Flags[i].Values
 			}
-			list = append(list, series{title + ": " + word, "values of " + title + " flagged " + word, of, among})
+			list = append(list, series{title + ": " + word, title + " values", f.did, of, among})
 		}
 	}
 	return list
@@ -288,7 +291,7 @@ func (b *board) qualityPlots(days []QualityDay) []plot {
 	all.Summary = fmt.Sprintf("Items that arrived each day; %s so far on %s.", number(newest.Items()), plainDate(newest.Day))
 	list := []plot{all}
 	for _, s := range b.followed() {
-		p := plot{Name: s.name, Title: s.title, Unit: "%", Decimals: 2, Zero: true, Times: all.Times}
+		p := plot{Name: s.name, Title: s.what + " that " + s.did, Unit: "%", Decimals: 2, Zero: true, Times: all.Times}
 		var k, n int64
 		most := 0.0
 		for i := range days {
@@ -302,7 +305,7 @@ func (b *board) qualityPlots(days []QualityDay) []plot {
 		if most < leastPlotted || len(list) >= maxPlots {
 			continue
 		}
-		p.Summary = fmt.Sprintf("Share of %s by day; %s of %s in all.", s.title, number(k), number(n))
+		p.Summary = fmt.Sprintf("Share of %s that %s, by day; %s of %s in all.", s.what, s.did, number(k), number(n))
 		list = append(list, p)
 	}
 	return list
@@ -328,7 +331,7 @@ func (b *board) unusual(days []QualityDay) []string {
 		day, before := &days[at], days[:at]
 		usual := median(before, func(d *QualityDay) float64 { return float64(d.Items()) })
 		if n := float64(day.Items()); n < usual/2 {
-			list = append(list, fmt.Sprintf("On %s only %s items arrived; %s is usual.", dayName(day.Day), number(day.Items()), decimals(usual, 0)))
+			list = append(list, fmt.Sprintf("On %s, only %s items arrived; %s is usual.", dayName(day.Day), number(day.Items()), decimals(usual, 0)))
 		}
 		for _, s := range b.followed() {
 			k, n := s.of(day), s.among(day)
@@ -337,8 +340,8 @@ func (b *board) unusual(days []QualityDay) []string {
 				usual = 0
 			}
 			if now := rate(k, n); k >= unusualCases && now >= unusualTimes*usual && now >= usual+unusualShare {
-				list = append(list, fmt.Sprintf("On %s %s of %s (%s) were %s; %s is usual.",
-					dayName(day.Day), number(k), number(n), share(now), s.title, share(usual)))
+				list = append(list, fmt.Sprintf("On %s, %s of the %s %s (%s of %s); %s is usual.",
+					dayName(day.Day), share(now), s.what, s.did, number(k), number(n), share(usual)))
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -147,7 +148,7 @@ type Options struct {
 
 // Site is the page of all fleets.
 type Site struct {
-	boards  []*board // by name
+	boards  []*board // by title
 	opt     Options
 	pages   map[string]*template.Template
 	assets  *assets
@@ -180,7 +181,9 @@ func New(sources []Source, opt Options) (*Site, error) {
 		}
 		s.boards = append(s.boards, &board{Site: s, source: source, base: fleetPath(source.Fleet.Name)})
 	}
-	slices.SortFunc(s.boards, func(x, y *board) int { return cmp.Compare(x.source.Fleet.Name, y.source.Fleet.Name) })
+	slices.SortFunc(s.boards, func(x, y *board) int {
+		return cmp.Compare(strings.ToLower(x.title()), strings.ToLower(y.title()))
+	})
 	if s.pages, err = s.loadPages(); err != nil {
 		return nil, err
 	}
