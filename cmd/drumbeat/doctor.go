@@ -88,7 +88,7 @@ func runDoctor() *operation[ofFleet, output[doctorReport]] {
 
 // Run prints what was found.
 func (c *doctorCommand) Run(ctx context.Context, p *process) error {
-	report, err := c.examine(ctx, p)
+	report, err := c.examine(ctx, newExam(c.Data, p.log))
 	if err != nil {
 		return err
 	}
@@ -105,15 +105,17 @@ func (c *doctorCommand) Run(ctx context.Context, p *process) error {
 
 // examine asks the daemon that has the folder, or opens the folder part by
 // part: what opens is checked, whatever else does not.
-func (c *doctorCommand) examine(ctx context.Context, p *process) (*doctorReport, error) {
-	e := newExam(c.Data, p.log)
+func (c *doctorCommand) examine(ctx context.Context, e *exam) (*doctorReport, error) {
 	f, err := openFolder(c.Data, false)
 	if errors.Is(err, errBusy) {
-		out, refused := remote(ctx, c.Data, runDoctor(), &ofFleet{c.Fleet}, err)
-		if refused == nil {
+		out, failed := remote(ctx, c.Data, runDoctor(), &ofFleet{c.Fleet}, err)
+		if failed == nil {
 			return &out.Body, nil
 		}
-		e.busy, err = true, refused
+		if _, told := errors.AsType[*refused](failed); told {
+			return nil, failed
+		}
+		e.busy, err = true, failed
 	}
 	if err != nil {
 		e.faults[partFolder] = err

@@ -68,6 +68,9 @@ type exam struct {
 	library func() (path, version string, err error)
 	cores   func() int
 	listens func(ctx context.Context, address string) error
+	page    func() error
+	uid     int
+	small   int // files of a table that are too many
 }
 
 // patient is one fleet under examination.
@@ -97,7 +100,7 @@ var processStarted = time.Now()
 func newExam(dir string, log *slog.Logger) *exam {
 	e := &exam{
 		dir: dir, log: log, faults: map[string]error{},
-		now: wallNow, read: os.ReadFile, cores: usableCores, listens: tryListen,
+		now: wallNow, read: os.ReadFile, cores: usableCores, listens: tryListen, page: makePage, uid: os.Geteuid(), small: manySmall,
 		since: func() (wall, monotonic time.Duration) {
 			now := time.Now()
 			return now.Round(0).Sub(processStarted.Round(0)), now.Sub(processStarted)
@@ -158,7 +161,7 @@ func (e *exam) open(ctx context.Context, f *folder) {
 	for _, head := range f.head.Fleets {
 		e.patients = append(e.patients, e.openPatient(ctx, head.Name))
 	}
-	e.host = newHost(s)
+	e.host = &host{site: s}
 }
 
 // part opens one part.

@@ -43,7 +43,7 @@ func (e *exam) measured() (*folderUse, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("look at data folder: %w", err)
 	}
-	use, err := useOf(e.dir, fleets)
+	use, err := useOf(e.dir, fleets, e.uid)
 	if err == nil {
 		e.folder = use
 	}

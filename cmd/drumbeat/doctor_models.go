@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,24 +46,45 @@ func checkChampion(ctx context.Context, e *exam, p *patient) verdict {
 	return good("version %d of %d", alias.Version, len(versions))
 }
 
-// roles are the parts that models play.
-var roles = []drumbeat.Role{drumbeat.RoleChampion, drumbeat.RoleChallenger}
-
-func checkAliases(ctx context.Context, e *exam, p *patient) verdict {
-	var stand []string
-	for _, role := range roles {
-		alias, err := p.registry.Alias(ctx, p.name, role)
+// standing returns where the fleet's aliases stand, the champion first: all
+// that the ledger ever moved.
+func (d *depot) standing(ctx context.Context) ([]registry.Alias, error) {
+	rows, err := d.registry.Ledger(ctx, d.def.Name, 0)
+	if err != nil {
+		return nil, err
+	}
+	names := []drumbeat.Role{drumbeat.RoleChampion, drumbeat.RoleChallenger}
+	for i := range rows {
+		if !slices.Contains(names, rows[i].Alias) {
+			names = append(names, rows[i].Alias)
+		}
+	}
+	var all []registry.Alias
+	for _, name := range names {
+		alias, err := d.registry.Alias(ctx, d.def.Name, name)
 		if errors.Is(err, drumbeat.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return e.unreadable(err)
+			return nil, err
 		}
+		all = append(all, alias)
+	}
+	return all, nil
+}
+
+func checkAliases(ctx context.Context, e *exam, p *patient) verdict {
+	standing, err := p.standing(ctx)
+	if err != nil {
+		return e.unreadable(err)
+	}
+	var stand []string
+	for _, alias := range standing {
 		if _, err := p.registry.Version(ctx, p.name, alias.Version); err != nil {
-			return found("%s stands at version %d: %s", role, alias.Version, err).
+			return found("%s stands at version %d: %s", alias.Name, alias.Version, err).
 				bad("restore registry.sqlite from a backup of %s; a version is never deleted", e.dir)
 		}
-		stand = append(stand, fmt.Sprintf("%s at version %d", role, alias.Version))
+		stand = append(stand, fmt.Sprintf("%s at version %d", alias.Name, alias.Version))
 	}
 	if len(stand) == 0 {
 		return skipped("no alias stands anywhere")
@@ -70,22 +92,25 @@ func checkAliases(ctx context.Context, e *exam, p *patient) verdict {
 	return good("%s", strings.Join(stand, ", "))
 }
 
-// live returns the versions that play a part, by role.
-func (p *patient) live(ctx context.Context) (map[drumbeat.Role]registry.Version, error) {
-	all := map[drumbeat.Role]registry.Version{}
-	for _, role := range roles {
-		alias, err := p.registry.Alias(ctx, p.name, role)
-		if errors.Is(err, drumbeat.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
+// liveVersion is a version with the part that it plays.
+type liveVersion struct {
+	role drumbeat.Role
+	registry.Version
+}
+
+// live returns the versions that play a part, the champion first.
+func (p *patient) live(ctx context.Context) ([]liveVersion, error) {
+	standing, err := p.standing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []liveVersion
+	for _, alias := range standing {
 		version, err := p.registry.Version(ctx, p.name, alias.Version)
 		if err != nil {
 			return nil, err
 		}
-		all[role] = version
+		all = append(all, liveVersion{alias.Name, version})
 	}
 	return all, nil
 }
@@ -96,14 +121,11 @@ func checkModelFiles(ctx context.Context, e *exam, p *patient) verdict {
 		return skipped("see the check aliases: %s", err)
 	}
 	var told []string
-	for _, role := range roles {
-		version, plays := live[role]
-		if !plays {
-			continue
-		}
+	for i := range live {
+		version, role := &live[i].Version, live[i].role
 		files, size := map[string][]byte{}, int64(0)
 		for _, file := range version.Files {
-			content, err := p.registry.Read(ctx, &version, file.Name)
+			content, err := p.registry.Read(ctx, version, file.Name)
 			if err != nil {
 				return found("%s: %s", role, err).
 					bad("restore %s/models from a backup; until then `drumbeat train %s` makes another version", folderPath(e.dir, objectDir), p.where())
@@ -126,10 +148,10 @@ func checkViewHash(ctx context.Context, _ *exam, p *patient) verdict {
 	if err != nil {
 		return skipped("see the check aliases: %s", err)
 	}
-	for _, role := range roles {
-		if version, plays := live[role]; plays && version.Manifest.Hash != p.view.Hash {
+	for i := range live {
+		if version := &live[i].Version; version.Manifest.Hash != p.view.Hash {
 			return found("%s, version %d, was trained on view hash %.12s, the folder's files now say %.12s",
-				role, version.Number, version.Manifest.Hash, p.view.Hash).
+				live[i].role, version.Number, version.Manifest.Hash, p.view.Hash).
 				bad("put the old features.yaml back into %s, or drumbeat train %s", p.home(), p.where())
 		}
 	}
@@ -159,13 +181,19 @@ func checkLedger(ctx context.Context, e *exam, p *patient) verdict {
 		}
 		at[row.Alias], last = row.To, row.WhenWall
 	}
-	for _, role := range roles {
-		alias, err := p.registry.Alias(ctx, p.name, role)
-		if err != nil && !errors.Is(err, drumbeat.ErrNotFound) {
-			return e.unreadable(err)
+	standing, err := p.standing(ctx)
+	if err != nil {
+		return e.unreadable(err)
+	}
+	for _, alias := range standing {
+		if alias.Version != at[alias.Name] {
+			return found("%s stands at version %d, the ledger left it at %d", alias.Name, alias.Version, at[alias.Name]).bad("%s", restore)
 		}
-		if alias.Version != at[role] {
-			return found("%s stands at version %d, the ledger left it at %d", role, alias.Version, at[role]).bad("%s", restore)
+		delete(at, alias.Name)
+	}
+	for name, version := range at {
+		if version != 0 {
+			return found("%s stands nowhere, the ledger left it at version %d", name, version).bad("%s", restore)
 		}
 	}
 	return good("%d moves, each from where the one before ended", len(rows))

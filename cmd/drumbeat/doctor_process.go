@@ -162,8 +162,15 @@ func checkLibrary(_ context.Context, e *exam) verdict {
 	return good("version %s, %s", version, path)
 }
 
+// makePage makes the page of a fleet without a source: all that it needs is in
+// this program.
+func makePage() error {
+	_, err := web.New([]web.Source{{}}, web.Options{Log: slog.New(slog.DiscardHandler), Now: wallNow})
+	return err
+}
+
 func checkPage(_ context.Context, e *exam) verdict {
-	if _, err := web.New([]web.Source{{}}, web.Options{Log: slog.New(slog.DiscardHandler), Now: e.now}); err != nil {
+	if err := e.page(); err != nil {
 		return found("%s", err).bad("build the program with make build")
 	}
 	return good("scripts, styles and templates are there")

@@ -149,7 +149,7 @@ func checkSmallFiles(ctx context.Context, e *exam, p *patient) verdict {
 	if worst.Small > 0 {
 		v.Found += fmt.Sprintf("; the most small ones in %s: %d of %d are below %s", worst.Table, worst.Small, worst.Files, bytesText(smallFile))
 	}
-	if worst.Small > manySmall {
+	if worst.Small > e.small {
 		return v.but("let `drumbeat run --data %s` compact them, which it does by itself in quiet minutes", e.dir)
 	}
 	return v

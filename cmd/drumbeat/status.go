@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -98,7 +99,7 @@ func (h *host) status(ctx context.Context, name drumbeat.FleetName) (status, err
 	for i, d := range h.depots {
 		names[i] = d.def.Name
 	}
-	use, err := useOf(h.dir, names)
+	use, err := useOf(h.dir, names, os.Geteuid())
 	if err != nil {
 		return s, err
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,8 +42,9 @@ type folderUse struct {
 // logFolder is the folder by which a Delta table is known.
 const logFolder = "_delta_log"
 
-// useOf looks at every file of a data folder once.
-func useOf(dir string, fleets []drumbeat.FleetName) (*folderUse, error) {
+// useOf looks at every file of a data folder once; those of another user than
+// uid are foreign.
+func useOf(dir string, fleets []drumbeat.FleetName, uid int) (*folderUse, error) {
 	u := &folderUse{diskUse: diskUse{Parts: map[string]int64{}, Lakes: map[string]int64{}}}
 	yesterday := wallNow().Add(-24 * time.Hour)
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -75,6 +75,9 @@ func useOf(dir string, fleets []drumbeat.FleetName) (*folderUse, error) {
 			return err
 		}
 		u.count(filepath.ToSlash(rest), info, fleets, yesterday)
+		if stat, known := info.Sys().(*syscall.Stat_t); known && int(stat.Uid) != uid && len(u.foreign) < maxShown {
+			u.foreign = append(u.foreign, rest)
+		}
 		return nil
 	})
 	if err == nil {
@@ -129,9 +132,6 @@ func (u *folderUse) count(path string, info fs.FileInfo, fleets []drumbeat.Fleet
 		part = "databases"
 	}
 	u.Parts[part] += info.Size()
-	if stat, known := info.Sys().(*syscall.Stat_t); known && int(stat.Uid) != os.Geteuid() && len(u.foreign) < maxShown {
-		u.foreign = append(u.foreign, path)
-	}
 	secret := path == controlFile || strings.Contains(path, ".sqlite")
 	if secret && info.Mode().Perm()&0o007 != 0 && len(u.exposed) < maxShown {
 		u.exposed = append(u.exposed, path)

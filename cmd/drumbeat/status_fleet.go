@@ -113,13 +113,14 @@ type alertsStatus struct {
 
 // modelStatus is which model serves.
 type modelStatus struct {
-	Champion   drumbeat.ModelVersion `json:"champion"` // 0 without one
-	AgeDays    float64               `json:"age_days"` // by the fleet's clock, since it was trained
-	TrainedAt  drumbeat.Time         `json:"trained_at"`
-	DataUntil  drumbeat.Time         `json:"trained_until"` // the end of its training rows
-	Challenger drumbeat.ModelVersion `json:"challenger"`    // 0 without one
-	Versions   int                   `json:"versions"`
-	Current    bool                  `json:"view_is_current"` // the view still has the champion's hash (P5)
+	Champion  drumbeat.ModelVersion `json:"champion"` // 0 without one
+	AgeDays   float64               `json:"age_days"` // by the fleet's clock, since it was trained
+	TrainedAt drumbeat.Time         `json:"trained_at"`
+	DataUntil drumbeat.Time         `json:"trained_until"` // the end of its training rows
+	// Challengers are the versions that shadow it.
+	Challengers []drumbeat.ModelVersion `json:"challengers"`
+	Versions    int                     `json:"versions"`
+	Current     bool                    `json:"view_is_current"` // the view still has the champion's hash (P5)
 }
 
 func (m *modelStatus) text() string {
@@ -127,8 +128,8 @@ func (m *modelStatus) text() string {
 		return fmt.Sprintf("none; %d versions registered", m.Versions)
 	}
 	text := fmt.Sprintf("version %d, %.1f days old, trained on data until %s", m.Champion, m.AgeDays, momentText(m.DataUntil))
-	if m.Challenger != 0 {
-		text += fmt.Sprintf("; challenger: version %d", m.Challenger)
+	if len(m.Challengers) > 0 {
+		text += fmt.Sprintf("; challengers: versions %d", m.Challengers)
 	}
 	return text
 }
@@ -422,7 +423,7 @@ func (d *depot) alertsStatus() alertsStatus {
 }
 
 func (d *depot) modelStatus(ctx context.Context, now drumbeat.Time) (modelStatus, error) {
-	m := modelStatus{TrainedAt: drumbeat.NoTime, DataUntil: drumbeat.NoTime}
+	m := modelStatus{TrainedAt: drumbeat.NoTime, DataUntil: drumbeat.NoTime, Challengers: []drumbeat.ModelVersion{}}
 	versions, err := d.registry.List(ctx, d.def.Name)
 	if err != nil {
 		return m, err
@@ -442,10 +443,11 @@ func (d *depot) modelStatus(ctx context.Context, now drumbeat.Time) (modelStatus
 	if now != drumbeat.NoTime {
 		m.AgeDays = now.Sub(m.TrainedAt).Hours() / 24
 	}
-	alias, err := d.registry.Alias(ctx, d.def.Name, drumbeat.RoleChallenger)
-	if err != nil && !errors.Is(err, drumbeat.ErrNotFound) {
-		return m, err
+	standing, err := d.standing(ctx)
+	for _, alias := range standing {
+		if alias.Name != drumbeat.RoleChampion {
+			m.Challengers = append(m.Challengers, alias.Version)
+		}
 	}
-	m.Challenger = alias.Version
-	return m, nil
+	return m, err
 }
