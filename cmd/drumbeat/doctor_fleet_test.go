@@ -26,7 +26,6 @@ import (
 const (
 	laundryFile  = fleetsDir + "/laundry/" + fleet.FileName
 	laundryTopic = "laundry"
-	day          = 24 * time.Hour
 )
 
 // within spoils a fleet through the program's own parts.

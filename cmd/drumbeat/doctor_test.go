@@ -441,4 +441,3 @@ func TestDoctorFindsFaultsOfTheProcess(t *testing.T) {
 		})
 	}
 }
-

@@ -14,15 +14,15 @@ import (
 	"drumbeat/fleets"
 )
 
-// quiet is a process that says nothing.
-func quiet() *process {
+// silentProcess is a process that says nothing.
+func silentProcess() *process {
 	return &process{stdout: io.Discard, stderr: io.Discard, log: slog.New(slog.DiscardHandler)}
 }
 
 // newTestHost opens a host over a new folder with these ready fleets.
 func newTestHost(t *testing.T, names ...string) *host {
 	t.Helper()
-	s, err := openSite(t.Context(), t.TempDir(), true, quiet())
+	s, err := openSite(t.Context(), t.TempDir(), true, silentProcess())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -206,13 +206,13 @@ func (q *quickstart) retrain(ctx context.Context) (any, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	e := retrainEvidence{Run: run, Seconds: map[string]float64{}}
+	e := retrainEvidence{Run: withoutTrees(run), Seconds: map[string]float64{}}
 	for i := range run.Steps {
 		s := &run.Steps[i]
 		e.Seconds[s.Name] = s.Ended.Wall.Sub(s.Started.Wall).Seconds()
 	}
 	var made registered
-	if err := run.Result("register", &made); err != nil {
+	if err := run.Result(stepRegister, &made); err != nil {
 		return nil, nil, err
 	}
 	e.Version = made.Version

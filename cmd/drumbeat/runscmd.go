@@ -53,7 +53,8 @@ func showRun() *operation[runQuery, output[pipeline.Run]] {
 		method: http.MethodGet, path: "/v1/run", id: "show-run", least: access.Viewer,
 		summary: "A run, step by step, with what each step made",
 		run: func(ctx context.Context, h *host, _ access.Person, in *runQuery) (*output[pipeline.Run], error) {
-			return answer(h.runs.Run(ctx, in.Run))
+			run, err := h.runs.Run(ctx, in.Run)
+			return answer(withoutTrees(run), err)
 		},
 	}
 }

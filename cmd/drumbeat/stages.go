@@ -75,12 +75,24 @@ func stage[P any](graph, summary string) *operation[asked[P], output[pipeline.Ru
 			if id == "" {
 				id = graph + "-" + strings.ToLower(rand.Text()[:10])
 			}
-			return answer(h.runner.Run(ctx, h.graphs[graph], pipeline.Request{
+			run, err := h.runner.Run(ctx, h.graphs[graph], pipeline.Request{
 				ID: id, Fleet: d.def.Name, Who: who.Name, Params: params,
 				Reason: pipeline.Reason{Kind: pipeline.Person, Subject: who.Name, Since: d.now(), Detail: in.Body.Why},
-			}))
+			})
+			return answer(withoutTrees(run), err)
 		},
 	}
+}
+
+// withoutTrees leaves a model's own files out of a run: they are megabytes, and
+// the registry has them.
+func withoutTrees(run pipeline.Run) pipeline.Run {
+	for i := range run.Steps {
+		if s := &run.Steps[i]; run.Graph == graphTrain && s.Name == stepTrain && len(s.Result) > 0 {
+			s.Result = json.RawMessage(`{"files":"in the registry"}`)
+		}
+	}
+	return run
 }
 
 // runStage asks for a stage and prints the run.

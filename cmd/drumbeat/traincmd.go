@@ -74,7 +74,7 @@ func (c *trainCommand) Run(ctx context.Context, p *process) error {
 func trainedOf(run *pipeline.Run) (*trained, error) {
 	var manifest registry.Manifest
 	var made registered
-	if err := errors.Join(run.Result("evaluate", &manifest), run.Result("register", &made)); err != nil {
+	if err := errors.Join(run.Result(stepEvaluate, &manifest), run.Result(stepRegister, &made)); err != nil {
 		return nil, err
 	}
 	out := &trained{

@@ -17,7 +17,15 @@ import (
 )
 
 // trainSteps are the steps of the graph that trains, in their order.
-var trainSteps = []string{"label", "dataset", "train", "evaluate", "register"}
+var trainSteps = []string{stepLabel, stepDataset, stepTrain, stepEvaluate, stepRegister}
+
+const (
+	stepLabel    = "label"
+	stepDataset  = "dataset"
+	stepTrain    = "train"
+	stepEvaluate = "evaluate"
+	stepRegister = "register"
+)
 
 // trainParams say how a model is trained and what becomes of it.
 type trainParams struct {
@@ -36,8 +44,8 @@ type trainParams struct {
 // pinned.
 func (h *host) trainGraph() *pipeline.Graph {
 	run := map[string]stepOf{
-		"label": (*daemon).labelStep, "dataset": (*daemon).datasetStep, "train": (*daemon).trainStep,
-		"evaluate": (*daemon).evaluateStep, "register": (*daemon).registerStep,
+		stepLabel: (*daemon).labelStep, stepDataset: (*daemon).datasetStep, stepTrain: (*daemon).trainStep,
+		stepEvaluate: (*daemon).evaluateStep, stepRegister: (*daemon).registerStep,
 	}
 	g := &pipeline.Graph{Name: graphTrain}
 	for _, name := range trainSteps {
@@ -102,7 +110,7 @@ func (d *daemon) labelStep(ctx context.Context, c *pipeline.Context) (any, error
 func (d *daemon) pinnedInput(ctx context.Context, c *pipeline.Context) (train.Input, train.Options, error) {
 	var p pinned
 	var params trainParams
-	if err := errors.Join(c.Result("label", &p), c.Params(&params)); err != nil {
+	if err := errors.Join(c.Result(stepLabel, &p), c.Params(&params)); err != nil {
 		return train.Input{}, train.Options{}, err
 	}
 	s, err := d.sources(ctx, d.view)
@@ -133,7 +141,7 @@ func (d *daemon) trainStep(ctx context.Context, c *pipeline.Context) (any, error
 		return nil, err
 	}
 	var prepared train.Prepared
-	if err := c.Result("dataset", &prepared); err != nil {
+	if err := c.Result(stepDataset, &prepared); err != nil {
 		return nil, err
 	}
 	return train.Fit(ctx, in, opt, &prepared)
@@ -146,7 +154,7 @@ func (d *daemon) evaluateStep(ctx context.Context, c *pipeline.Context) (any, er
 	}
 	var prepared train.Prepared
 	var fitted train.Fitted
-	if err := errors.Join(c.Result("dataset", &prepared), c.Result("train", &fitted)); err != nil {
+	if err := errors.Join(c.Result(stepDataset, &prepared), c.Result(stepTrain, &fitted)); err != nil {
 		return nil, err
 	}
 	result, err := train.Evaluate(ctx, in, opt, &prepared, &fitted)
@@ -168,7 +176,7 @@ func (d *daemon) registerStep(ctx context.Context, c *pipeline.Context) (any, er
 	var params trainParams
 	var fitted train.Fitted
 	var manifest registry.Manifest
-	err := errors.Join(c.Result("label", &p), c.Params(&params), c.Result("train", &fitted), c.Result("evaluate", &manifest))
+	err := errors.Join(c.Result(stepLabel, &p), c.Params(&params), c.Result(stepTrain, &fitted), c.Result(stepEvaluate, &manifest))
 	if err != nil {
 		return nil, err
 	}
