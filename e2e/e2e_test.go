@@ -87,3 +87,15 @@ type quickstart struct {
 	Seconds float64 `json:"seconds"`
 	Steps   []step  `json:"steps"`
 }
+
+// step returns the named step of the report.
+func (q *quickstart) step(t *testing.T, name string) *step {
+	t.Helper()
+	for i := range q.Steps {
+		if q.Steps[i].Name == name {
+			return &q.Steps[i]
+		}
+	}
+	t.Fatalf("the report has no step %s", name)
+	return nil
+}

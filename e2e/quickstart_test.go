@@ -13,7 +13,10 @@ import (
 )
 
 // The names of the steps that a quickstart must have taken.
-var steps = []string{"produce", "ingest", "refine", "materialize", "train", "serve", "alert", "finding"}
+var steps = []string{
+	"produce", "ingest", "refine", "materialize", "train", "serve", "alert", "finding",
+	"drift", "retrain", "shadow", "gate", "promote", "rollback",
+}
 
 func TestQuickstartTakesEveryStepAndGoesOnInABrowser(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
@@ -37,7 +40,49 @@ func TestQuickstartTakesEveryStepAndGoesOnInABrowser(t *testing.T) {
 	if live.HoursLeft <= 0 || live.HoursLeft > 7*24 || live.Probability <= 0.45 || live.Needless >= live.Opened {
 		t.Errorf("alert: %+v, want one above the threshold for a machine that breaks within the horizon", live)
 	}
+	checkLoop(t, &report)
 	goOn(t, dir)
+}
+
+// checkLoop holds the steps of the monitoring loop to what they are for; the
+// steps themselves compare with the simulator.
+func checkLoop(t *testing.T, r *quickstart) {
+	t.Helper()
+	drift := decode[struct {
+		Flagged  []string `json:"flagged_sensors"`
+		Features []struct {
+			MadeOf []string `json:"made_of"`
+		} `json:"flagged_features"`
+	}](t, r.step(t, "drift").Evidence)
+	if len(drift.Flagged) != 1 || drift.Flagged[0] != "vibration_hz" || len(drift.Features) == 0 {
+		t.Errorf("drift: %+v, want vibration_hz and features made of it", drift)
+	}
+	type gate struct {
+		Passed bool `json:"passed"`
+		Rows   []struct {
+			Name string `json:"name"`
+			OK   bool   `json:"ok"`
+		} `json:"rows"`
+	}
+	gates := decode[struct {
+		Honest   gate `json:"challenger"`
+		Shuffled gate `json:"control_of_shuffled_labels"`
+		Always   gate `json:"control_that_always_alarms"`
+	}](t, r.step(t, "gate").Evidence)
+	if len(gates.Honest.Rows) < 5 || gates.Shuffled.Passed || gates.Always.Passed {
+		t.Errorf("gate: %+v, want a table, and both controls refused", gates)
+	}
+	for _, name := range []string{"promote", "rollback"} {
+		moved := decode[struct {
+			Seconds  float64 `json:"seconds_until_serving_followed"`
+			Requests int     `json:"requests_meanwhile"`
+			Failed   int     `json:"requests_failed"`
+		}](t, r.step(t, name).Evidence)
+		t.Logf("%s: %+v", name, moved)
+		if moved.Failed != 0 || moved.Requests == 0 {
+			t.Errorf("%s: %+v, want requests and no failed one", name, moved)
+		}
+	}
 }
 
 // checkTraining holds the report to what an honest one cannot violate.

@@ -1,0 +1,190 @@
+//go:build real
+
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// run starts `drumbeat run` in a data folder and stops it when the test ends.
+// Commands find it by its control file.
+func run(t *testing.T, dir string) {
+	t.Helper()
+	cmd := command(context.WithoutCancel(t.Context()), t, "run", "--data", dir, "--listen", "127.0.0.1:0")
+	log := filepath.Join(t.TempDir(), "run.log")
+	out, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err != nil {
+			text, _ := os.ReadFile(log)
+			t.Errorf("drumbeat run ended with %v\n%s", err, text)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "control.json")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the control file is still there: %v", err)
+		}
+	})
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(time.Minute)
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "control.json")); err == nil {
+			return
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			text, _ := os.ReadFile(log)
+			t.Fatalf("drumbeat run ended before it answered: %v\n%s", err, text)
+		case <-deadline:
+			t.Fatal("drumbeat run did not answer within a minute")
+		case <-ticker.C:
+		}
+	}
+}
+
+// small makes a data folder with a small simulated laundry and its first
+// champion.
+func small(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	drumbeat(t, "quickstart", "--once", "--until", "train", "--machines", "40", "--days", "60", "--dir", dir)
+	return dir
+}
+
+// modelList is what `drumbeat models --json` says.
+type modelList struct {
+	Champion int            `json:"champion"`
+	Aliases  map[string]int `json:"aliases"`
+	Versions []struct {
+		Version  int `json:"version"`
+		Manifest struct {
+			Hash     string   `json:"view_hash"`
+			Features []string `json:"features"`
+		} `json:"manifest"`
+	} `json:"versions"`
+	Ledger []struct {
+		Alias string `json:"alias"`
+		From  int    `json:"from"`
+		To    int    `json:"to"`
+		Why   string `json:"why"`
+	} `json:"ledger"`
+}
+
+func TestTwoFleetsInOneProcessAnswerTheSameCommands(t *testing.T) {
+	dir := small(t)
+	proposed := filepath.Join(t.TempDir(), "proposed")
+	drumbeat(t, "init", "--from", azure(t), "--out", proposed, "--name", "milling")
+	drumbeat(t, "import", "--fleet", proposed, "--from", azure(t), "--data", dir)
+	drumbeat(t, "train", "--fleet", "milling", "--data", dir, "--promote-first")
+	run(t, dir)
+
+	for _, fleet := range []string{"laundry", "milling"} {
+		models := decode[modelList](t, drumbeat(t, "models", "--data", dir, "--fleet", fleet, "--json"))
+		if models.Champion != 1 || len(models.Ledger) != 1 {
+			t.Errorf("%s: champion %d with %d ledger rows, want version 1 and one row", fleet, models.Champion, len(models.Ledger))
+		}
+		monitored := decode[struct {
+			State string `json:"state"`
+		}](t, drumbeat(t, "monitor", "--data", dir, "--fleet", fleet, "--run", "by-hand", "--json"))
+		if monitored.State != "done" {
+			t.Errorf("%s: monitoring is %s, want done", fleet, monitored.State)
+		}
+	}
+	status := decode[struct {
+		Running bool `json:"running"`
+		Fleets  []struct {
+			Fleet string `json:"fleet"`
+		} `json:"fleets"`
+	}](t, said(t, "status", "--data", dir, "--json"))
+	if !status.Running || len(status.Fleets) != 2 {
+		t.Errorf("status: %+v, want two fleets that run", status)
+	}
+	// Without a fleet's name a command says which there are.
+	if text := refused(t, "models", "--data", dir); !strings.Contains(text, "laundry") || !strings.Contains(text, "milling") {
+		t.Errorf("models without --fleet: %s, want both names", text)
+	}
+	// The run of the same id is the same run; another's parameters are refused.
+	again := decode[struct {
+		Run string `json:"run"`
+	}](t, drumbeat(t, "monitor", "--data", dir, "--fleet", "milling", "--run", "by-hand", "--json"))
+	if again.Run != "by-hand" {
+		t.Errorf("asked again: run %s", again.Run)
+	}
+}
+
+func TestAModelOfAnotherViewIsShadowedPromotedAndRolledBackWithoutARestart(t *testing.T) {
+	dir := small(t)
+	features := filepath.Join(dir, "fleets", "laundry", "features.yaml")
+	text, err := os.ReadFile(features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, "  - {name: power_max_1d, of: power_kw, agg: max, window: 1d}\n"...)
+	if err := os.WriteFile(features, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir)
+	drumbeat(t, "backfill", "--data", dir)
+	drumbeat(t, "train", "--data", dir, "--why", "a feature more")
+	models := decode[modelList](t, drumbeat(t, "models", "--data", dir, "--json"))
+	if models.Champion != 1 || models.Aliases["challenger"] != 2 || len(models.Versions) != 2 {
+		t.Fatalf("models: %+v, want champion 1 and challenger 2", models)
+	}
+	old, next := models.Versions[0].Manifest, models.Versions[1].Manifest
+	if old.Hash == next.Hash || !slices.Contains(next.Features, "power_max_1d") || slices.Contains(old.Features, "power_max_1d") {
+		t.Errorf("views %s and %s: want the new one to have the new feature", old.Hash, next.Hash)
+	}
+	if text := refused(t, "models", "promote", "--data", dir, "2"); !strings.Contains(text, "failures") {
+		t.Errorf("promotion without evidence: %s, want what is missing", text)
+	}
+	drumbeat(t, "models", "promote", "--data", dir, "2", "--override", "the test wants to see it serve")
+	if got := decode[modelList](t, drumbeat(t, "models", "--data", dir, "--json")); got.Champion != 2 || got.Aliases["challenger"] != 0 {
+		t.Errorf("after the promotion: %+v", got.Aliases)
+	}
+	drumbeat(t, "models", "rollback", "--data", dir, "--why", "seen")
+	got := decode[modelList](t, drumbeat(t, "models", "--data", dir, "--json"))
+	if last := got.Ledger[len(got.Ledger)-1]; got.Champion != 1 || last.From != 2 || last.To != 1 {
+		t.Errorf("after the rollback: champion %d, last row %+v", got.Champion, last)
+	}
+}
+
+// said returns what a command prints, whatever its exit code.
+func said(t *testing.T, args ...string) []byte {
+	t.Helper()
+	text, err := command(t.Context(), t, args...).Output()
+	if ended := (*exec.ExitError)(nil); err != nil && !errors.As(err, &ended) {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// refused runs a command that must fail, and returns what it said.
+func refused(t *testing.T, args ...string) string {
+	t.Helper()
+	text, err := command(t.Context(), t, args...).CombinedOutput()
+	if err == nil {
+		t.Fatalf("drumbeat %q succeeded: %s", args, text)
+	}
+	return string(text)
+}
