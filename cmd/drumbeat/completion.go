@@ -265,17 +265,18 @@ complete -F _drumbeat drumbeat
 const zshScript = `#compdef drumbeat
 # zsh completion of drumbeat: drumbeat completion zsh > "${fpath[1]}/_drumbeat"
 _drumbeat() {
-    local -a described; local reply
-    local -a asked; asked=("${(@)words[2,CURRENT]}")
+    local -a described asked; local reply ret=1
+    asked=("${(@)words[2,CURRENT]}")
     for reply in "${(@f)$("${words[1]}" complete -- "${asked[@]}" 2>/dev/null)}"; do
         case "$reply" in
         "") ;;
-        :folders) _files -/ ;;
-        :files) _files ;;
+        :folders) _files -/ && ret=0 ;;
+        :files) _files && ret=0 ;;
         *) described+=("${${reply%%$'\t'*}//:/\\:}:${reply#*$'\t'}") ;;
         esac
     done
-    (( ${#described} )) && _describe 'drumbeat' described
+    (( ${#described} )) && _describe 'drumbeat' described && ret=0
+    return ret
 }
 if [ "$funcstack[1]" = "_drumbeat" ]; then _drumbeat "$@"; else compdef _drumbeat drumbeat; fi
 `

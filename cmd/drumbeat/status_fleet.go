@@ -274,7 +274,8 @@ func (h *host) freshness(d *depot, tables []*delta.Table) freshStatus {
 	return f
 }
 
-// latest is the greatest value of a column of times.
+// latest is the greatest value of a column of times. A log rounds greatest
+// values up to the microsecond before the next millisecond; ours are whole (T1).
 func latest(s *delta.Snapshot, column string) drumbeat.Time {
 	greatest := drumbeat.NoTime
 	at := s.Schema().Index(column)
@@ -286,7 +287,7 @@ func latest(s *delta.Snapshot, column string) drumbeat.Time {
 			greatest = max(greatest, drumbeat.Time(most))
 		}
 	}
-	return greatest
+	return greatest.Cut()
 }
 
 // clock is the fleet's clock (T6); arrived is the greatest arrival time in
