@@ -71,7 +71,7 @@ type DriftReport struct {
 }
 
 // Flagged names what has moved: sensors by M4, features and predictions with a
-// significant PSI.
+// significant PSI that is beyond what a week makes by itself.
 type Flagged struct {
 	Sensors     []string `json:"sensors"`
 	Features    []string `json:"features"`
@@ -133,7 +133,7 @@ func (r *DriftReport) features(ctx context.Context, in *DriftInput, reference, c
 	}
 	now := current
 	now.from = max(now.from, reference.until) // days of both would hide a drift
-	var p pair
+	p := pair{weeks: reference.weeks()}
 	var err error
 	if p.before, err = readTable(ctx, in.Vectors, reference, in.Fleet.TrainGrid, maxRows); err != nil {
 		return err
@@ -148,14 +148,14 @@ func (r *DriftReport) features(ctx context.Context, in *DriftInput, reference, c
 	all := natures(in.View)
 	for i := range in.View.Features {
 		d := p.judge(&in.View.Features[i], i, &all[i], seen)
-		if d.Level == LevelSignificant {
+		if d.Flagged {
 			r.Flagged.Features = append(r.Flagged.Features, d.Feature)
 		}
 		r.Features = append(r.Features, d)
 	}
 	if in.Score != nil {
 		r.Predictions = p.predictions(in.Score)
-		r.Flagged.Predictions = r.Predictions.Level == LevelSignificant
+		r.Flagged.Predictions = r.Predictions.Flagged
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func (r *DriftReport) features(ctx context.Context, in *DriftInput, reference, c
 func (p *pair) predictions(score func([]float64) float64) *FeatureDrift {
 	before, now := p.before.scored(score), p.now.scored(score)
 	d := &FeatureDrift{Feature: "prediction", Title: "predictions", MadeOf: []string{}, Before: rangeOf(before), Now: rangeOf(now)}
-	d.compare(before, now, p.lack(leastRows, before, now, ""))
+	d.compare(before, now, p.usual(before), p.lack(leastRows, before, now, ""))
 	return d
 }
 
@@ -179,7 +179,7 @@ func (r *DriftReport) tell() {
 		r.Sentences = append(r.Sentences, "No sensor drifts.")
 	}
 	if n := len(r.Flagged.Features); n > 0 {
-		r.Sentences = append(r.Sentences, fmt.Sprintf("%d of %d features have moved significantly: %s.",
+		r.Sentences = append(r.Sentences, fmt.Sprintf("%d of %d features have drifted: %s.",
 			n, len(r.Features), strings.Join(r.Flagged.Features, ", ")))
 	}
 	if r.Predictions != nil && r.Predictions.Level != LevelNone {

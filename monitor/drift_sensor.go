@@ -112,6 +112,15 @@ type period struct{ from, until int64 }
 
 func (p period) holds(day int64) bool { return day >= p.from && day < p.until }
 
+// weeks returns the whole weeks up to the period's end.
+func (p period) weeks() []period {
+	var weeks []period
+	for until := p.until; until-recentDays >= p.from; until -= recentDays {
+		weeks = append(weeks, period{until - recentDays, until})
+	}
+	return weeks
+}
+
 // weekend says whether a day is a Saturday or Sunday; 1970 began on a
 // Thursday.
 func weekend(day int64) bool { return ((day+4)%7+7)%7%6 == 0 }

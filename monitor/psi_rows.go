@@ -35,6 +35,7 @@ const maxRows = 50_000
 // table is rows of a period, ordered by machine and time.
 type table struct {
 	machines []drumbeat.MachineID
+	days     []int64
 	columns  [][]float64 // by feature, then row
 }
 
@@ -117,7 +118,7 @@ func (s *sampler) table(width int) *table {
 	})
 	t := &table{columns: make([][]float64, width)}
 	for _, at := range order {
-		t.machines = append(t.machines, at.machine)
+		t.machines, t.days = append(t.machines, at.machine), append(t.days, dayOf(s.slots[at].asOf))
 		for k, v := range s.slots[at].values {
 			t.columns[k] = append(t.columns[k], v)
 		}
