@@ -176,7 +176,7 @@ func (r *DriftReport) tell() {
 		}
 	}
 	if len(r.Flagged.Sensors) == 0 {
-		r.Sentences = append(r.Sentences, "No sensor drifts.")
+		r.Sentences = append(r.Sentences, "No sensor is flagged.")
 	}
 	if n := len(r.Flagged.Features); n > 0 {
 		r.Sentences = append(r.Sentences, fmt.Sprintf("%d of %d features have drifted: %s.",
@@ -211,6 +211,8 @@ func (s *SensorDrift) tell(sigma float64) {
 			s.Since.Std().Format(time.DateOnly), math.Abs(float64(s.Effect)), sigma, confirmations)
 	case s.silent():
 		s.Sentence = fmt.Sprintf("%s: no value in the last %d days.", what, recentDays)
+	case s.Weekday.Missing != "" && s.Weekend.Missing != "":
+		s.Sentence = what + ": not judged."
 	default:
 		s.Sentence = what + ": no drift."
 	}

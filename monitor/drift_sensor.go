@@ -129,10 +129,6 @@ func weekend(day int64) bool { return ((day+4)%7+7)%7%6 == 0 }
 func (s *SensorDrift) judge(c *chronicle, reference period, now int64, sigma float64) {
 	s.Weekday, s.Weekend = c.usual(reference, false, sigma), c.usual(reference, true, sigma)
 	s.Spread = Number(c.spread(reference))
-	if math.IsNaN(float64(s.Spread)) {
-		lack := fmt.Sprintf("fewer than %d machines have a reference", leastMachines)
-		s.Weekday.Missing, s.Weekend.Missing = lack, lack
-	}
 	var before, after tally
 	for i, day := range c.days {
 		switch {
@@ -226,6 +222,7 @@ func (u *Usual) shift(values []float64) (float64, int) {
 }
 
 // spread is the standard deviation, over machines, of their reference means.
+// Where it has to do with fewer machines than are needed, no day is judged.
 func (c *chronicle) spread(reference period) float64 {
 	var rows [][]float64
 	for i, day := range c.days {
@@ -234,9 +231,6 @@ func (c *chronicle) spread(reference period) float64 {
 		}
 	}
 	_, means := ownMeans(rows, leastOwnDays)
-	if len(means) < leastMachines {
-		return math.NaN()
-	}
 	_, sd := moments(means)
 	return sd
 }

@@ -1,0 +1,435 @@
+package monitor_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"drumbeat"
+	"drumbeat/fleet"
+	"drumbeat/monitor"
+	"drumbeat/registry"
+)
+
+// plant is machines of one sensor with a level of their own. On each day the
+// whole fleet is a little off, by a fixed noise of deviation 1.
+type plant struct {
+	fleet    *fleet.Fleet
+	machines int
+	counter  bool
+	// level and shift are of a machine on a day; a NaN level says nothing.
+	level func(machine, day int) float64
+	shift func(machine, day int) float64
+}
+
+func newPlant() *plant {
+	f := mill()
+	f.Sensors = []fleet.Sensor{{Name: "heat", Title: "heat", Unit: "°C", Max: 1e9, Decimals: 3}}
+	return &plant{
+		fleet: f, machines: 40,
+		level: func(machine, _ int) float64 { return 100 + 10*float64(machine) },
+		shift: func(int, int) float64 { return 0 },
+	}
+}
+
+// days returns what the plant says of the days [from, until), in readings at
+// six and at eighteen o'clock.
+func (p *plant) days(from, until int) *monitor.Days {
+	if p.counter {
+		p.fleet.Sensors[0].Kind = fleet.Counter
+	}
+	days := monitor.NewDays(p.fleet)
+	random := rand.New(rand.NewPCG(7, 7))
+	offset := int64(0)
+	totals := make([]float64, p.machines)
+	for d := from; d < until; d++ {
+		noise := random.NormFloat64()
+		for m := range p.machines {
+			x := p.level(m, d) + noise + random.NormFloat64() + p.shift(m, d)
+			if math.IsNaN(x) {
+				continue
+			}
+			first, second := x-1, x+1
+			if p.counter {
+				first, second = totals[m], totals[m]+x
+				totals[m] = second + 1
+			}
+			for hour, v := range map[int]float64{6: first, 18: second} {
+				offset++
+				when := at(d).Add(time.Duration(hour) * time.Hour)
+				days.Add([]drumbeat.Item{{
+					Machine: named(m), EventTime: when, ArrivalTime: at(d).Add(18 * time.Hour), Position: drumbeat.Position{Offset: offset},
+					Values: []int64{int64(math.Round(v * 1000))}, Flags: []drumbeat.Flag{0},
+				}})
+			}
+		}
+	}
+	return days
+}
+
+// heat returns the plant's sensor as reported at the begin of a day; the
+// reference is the days 0 to 27.
+func (p *plant) heat(t *testing.T, now drumbeat.Time) *monitor.SensorDrift {
+	t.Helper()
+	return &p.report(t, now).Sensors[0]
+}
+
+func (p *plant) report(t *testing.T, now drumbeat.Time) *monitor.DriftReport {
+	t.Helper()
+	r, err := monitor.Drift(t.Context(), monitor.DriftInput{
+		Fleet: p.fleet, Days: p.days(0, 60), Now: now, Begun: at(0),
+		Reference: registry.TimeSpan{From: at(0), Until: at(28)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// from moves every machine by so much on the days [from, until).
+func from(by float64, from, until int) func(int, int) float64 {
+	return func(_, d int) float64 {
+		if d >= from && d < until {
+			return by
+		}
+		return 0
+	}
+}
+
+// The plant's spread is 117, its fleet's day 1 to a deviation: 30 is far beyond
+// both bounds. 2026-01-01 is a Thursday; day 33 is a Tuesday.
+func TestTheClausesOfM4(t *testing.T) {
+	t.Parallel()
+	nan := math.NaN()
+	cases := map[string]struct {
+		change func(*plant)
+		now    int
+		since  int // 0: not flagged
+	}{
+		"a fleet as usual": {func(*plant) {}, 60, 0},
+		"one day beyond and three that confirm": {
+			func(p *plant) { p.shift = from(30, 33, 60) }, 37, 33,
+		},
+		"two that confirm": {func(p *plant) { p.shift = from(30, 33, 60) }, 36, 0},
+		"downwards":        {func(p *plant) { p.shift = from(-30, 33, 60) }, 37, 33},
+		"20 deviations that are less than 0.2 of the spread": {
+			func(p *plant) { p.shift = from(20, 33, 60) }, 60, 0,
+		},
+		"0.25 of a small spread that is within two deviations": {
+			func(p *plant) {
+				p.level = func(machine, _ int) float64 { return 100 + 0.1*float64(machine) }
+				p.shift = from(0.5, 33, 60)
+			}, 60, 0,
+		},
+		"days that disagree in their direction": {
+			func(p *plant) {
+				p.shift = func(_, d int) float64 {
+					return map[bool]float64{true: 30, false: -30}[d%2 == 0] * from(1, 33, 60)(0, d)
+				}
+			}, 60, 0,
+		},
+		"weekends that are otherwise by themselves": {
+			func(p *plant) {
+				level := p.level
+				p.level = func(machine, d int) float64 {
+					return level(machine, d) - 60*float64(map[bool]int{true: 1}[isWeekend(d)])
+				}
+			}, 60, 0,
+		},
+		"a weekend that is like a weekday": {
+			func(p *plant) {
+				level := p.level
+				p.level = func(machine, d int) float64 {
+					return level(machine, d) - 60*float64(map[bool]int{true: 1}[isWeekend(d) && d < 30])
+				}
+			}, 40, 0, // two days of seven
+		},
+		"days without data do not end a suspicion": {
+			func(p *plant) {
+				level := p.level
+				p.shift = from(30, 33, 60)
+				p.level = func(machine, d int) float64 {
+					if d == 34 || d == 36 {
+						return nan
+					}
+					return level(machine, d)
+				}
+			}, 39, 33,
+		},
+		"a silence of eight days does": {
+			func(p *plant) {
+				level := p.level
+				p.shift = from(30, 33, 60)
+				p.level = func(machine, d int) float64 {
+					if d >= 35 && d < 43 {
+						return nan
+					}
+					return level(machine, d)
+				}
+			}, 47, 43,
+		},
+		"two calm days do not end a drift": {
+			func(p *plant) {
+				p.shift = func(_, d int) float64 { return from(30, 33, 39)(0, d) + from(30, 41, 60)(0, d) }
+			}, 45, 33,
+		},
+		"three do": {func(p *plant) { p.shift = from(30, 33, 39) }, 42, 0},
+		"a drift that came back is new": {func(p *plant) {
+			p.shift = func(_, d int) float64 { return from(30, 33, 39)(0, d) + from(30, 42, 60)(0, d) }
+		}, 46, 42},
+		"another kind of machine comes": {
+			func(p *plant) {
+				p.machines = 60
+				p.level = func(machine, d int) float64 {
+					if machine >= 40 && d < 30 {
+						return nan
+					}
+					return 100 + 10*float64(machine)
+				}
+			}, 60, 0,
+		},
+		"the lower part of the machines goes": {
+			func(p *plant) {
+				p.level = func(machine, d int) float64 {
+					if machine < 18 && d >= 30 {
+						return nan
+					}
+					return 100 + 10*float64(machine)
+				}
+			}, 60, 0,
+		},
+		"one machine in ten goes mad": {
+			func(p *plant) {
+				p.shift = func(machine, d int) float64 {
+					return from(1e5, 33, 60)(0, d) * float64(map[bool]int{true: 1}[machine < 4])
+				}
+			}, 60, 0,
+		},
+		"a counter that gains more a day": {func(p *plant) { p.counter = true; p.shift = from(30, 33, 60) }, 37, 33},
+		"a counter of which some seem to be reset": {
+			func(p *plant) {
+				p.counter = true
+				p.shift = func(machine, d int) float64 { return 1e5 * float64(map[bool]int{true: 1}[(machine+d)%14 == 0]) }
+			}, 60, 0,
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlant()
+			c.change(p)
+			s := p.heat(t, at(c.now))
+			want := drumbeat.NoTime
+			if c.since > 0 {
+				want = at(c.since)
+			}
+			if s.Since != want || s.Flagged != (c.since > 0) {
+				t.Errorf("flagged %v since %s, want since %s: %s\n%s", s.Flagged, s.Since, want, s.Sentence, tabled(s))
+			}
+		})
+	}
+}
+
+func isWeekend(d int) bool {
+	w := at(d).Std().Weekday()
+	return w == time.Saturday || w == time.Sunday
+}
+
+func tabled(s *monitor.SensorDrift) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "spread %.4g, weekday %+v, weekend %+v\n", s.Spread, s.Weekday.Days, s.Weekend.Days)
+	for _, d := range s.Days {
+		fmt.Fprintf(&text, "%s mean %.5g z %.3g effect %.3g beyond %v %s\n", d.Day, d.Mean, d.Z, d.Effect, d.Beyond, d.Note)
+	}
+	return text.String()
+}
+
+func TestTheDayThatIsNotOverDoesNotCount(t *testing.T) {
+	t.Parallel()
+	p := newPlant()
+	p.shift = from(30, 33, 60)
+	if s := p.heat(t, at(37)-1); s.Flagged || len(s.Days) != 36-28 {
+		t.Errorf("before the fourth day is over: flagged %v, %d days", s.Flagged, len(s.Days))
+	}
+	s := p.heat(t, at(37))
+	if !s.Flagged || math.Abs(float64(s.Shift)-30) > 3 || math.Abs(float64(s.Effect)-30/116.9) > 0.03 {
+		t.Errorf("after it: %s", s.Sentence)
+	}
+	if math.Abs(float64(s.Weekday.Mean)-295) > 1.5 || math.Abs(float64(s.Weekday.SD)-1) > 0.5 || math.Abs(float64(s.Spread)-116.9) > 1 {
+		t.Errorf("reference mean %.4g, deviation %.3g, spread %.4g; want 295, 1, 116.9", s.Weekday.Mean, s.Weekday.SD, s.Spread)
+	}
+}
+
+func TestWhoComesIsCountedAndDoesNotCount(t *testing.T) {
+	t.Parallel()
+	p := newPlant()
+	p.machines = 50
+	p.level = func(machine, d int) float64 {
+		if (machine >= 40) != (d >= 40) && machine >= 20 {
+			return math.NaN() // ten come on day 40, and twenty of the forty go
+		}
+		return 100 + 10*float64(machine)
+	}
+	d := p.heat(t, at(45)).Days[44-28]
+	if d.Machines != 20 || d.NewMachines != 10 || d.Note != "" {
+		t.Errorf("%+v, want 20 machines and 10 new ones", d)
+	}
+	level := p.level
+	p.level = func(machine, day int) float64 {
+		if machine == 0 && day >= 40 {
+			return math.NaN() // the twenty-first goes
+		}
+		return level(machine, day)
+	}
+	if d := p.heat(t, at(45)).Days[44-28]; d.Note == "" || d.Beyond || !math.IsNaN(float64(d.Z)) {
+		t.Errorf("fewer than half are left, and it judges: %+v", d)
+	}
+}
+
+func TestAReferenceThatIsTooShortIsASentence(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*plant)
+		want   string
+	}{
+		"four weekend days": {
+			func(p *plant) {
+				p.level = func(machine, d int) float64 {
+					if d < 14 {
+						return math.NaN()
+					}
+					return 100 + 10*float64(machine)
+				}
+			}, "weekend days: 4 days have data, and 5 are needed",
+		},
+		"four machines": {func(p *plant) { p.machines = 4 }, "4 machines have 3 days or more of the type, and 5 are needed"},
+		"nothing": {
+			func(p *plant) {
+				p.level = func(_, d int) float64 {
+					if d < 28 {
+						return math.NaN()
+					}
+					return 1
+				}
+			}, "weekdays: 0 machines",
+		},
+	} {
+		p := newPlant()
+		p.shift = from(200, 33, 60)
+		c.change(p)
+		r := p.report(t, at(50))
+		all := strings.Join(r.Sentences, " ")
+		if !strings.Contains(all, c.want) {
+			t.Errorf("%s: it says %q, want %q", name, all, c.want)
+		}
+		if flagged := r.Sensors[0].Flagged; flagged != (name == "four weekend days") { // weekdays can be judged
+			t.Errorf("%s: flagged %v: %s", name, flagged, tabled(&r.Sensors[0]))
+		}
+	}
+}
+
+func TestASensorThatFallsSilentIsSaid(t *testing.T) {
+	t.Parallel()
+	f := mill()
+	days := monitor.NewDays(f)
+	for d := range 40 {
+		for m := range 6 {
+			item := drumbeat.Item{
+				Machine: named(m), EventTime: at(d), ArrivalTime: at(d), Position: drumbeat.Position{Offset: int64(d*10 + m)},
+				Values: []int64{int64(d + m), int64(m), drumbeat.Missing, 1}, Flags: make([]drumbeat.Flag, 4),
+			}
+			if d >= 30 {
+				item.Values[1], item.Flags[1] = drumbeat.Missing, drumbeat.FlagNulled
+				item.Flags[0] = drumbeat.FlagClipped
+			}
+			days.Add([]drumbeat.Item{item})
+		}
+	}
+	r, err := monitor.Drift(t.Context(), monitor.DriftInput{
+		Fleet: f, Days: days, Now: at(40), Reference: registry.TimeSpan{From: at(0), Until: at(28)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shake := &r.Sensors[1]
+	want := monitor.Quality{Readings: 42, Missing: 1, Nulled: 1}
+	if diff := cmp.Diff(want, shake.Now); diff != "" || shake.Before.Missing != 0 {
+		t.Errorf("quality now (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(strings.Join(r.Sentences, " "), "Shaking: no value in the last 7 days") {
+		t.Errorf("it says %q", r.Sentences)
+	}
+	if heat := &r.Sensors[0]; heat.Now.Clipped != 1 || heat.Before.Clipped != 0 {
+		t.Errorf("clipped before %v and now %v, want 0 and 1", heat.Before.Clipped, heat.Now.Clipped)
+	}
+}
+
+func TestAClockThatLeapsFlagsNothing(t *testing.T) {
+	t.Parallel()
+	p := newPlant()
+	far := drumbeat.At(time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC))
+	r := p.report(t, far)
+	if len(r.Flagged.Sensors) > 0 || len(r.Sensors[0].Days) == 0 {
+		t.Errorf("in the year 9000: %v, %d days", r.Flagged, len(r.Sensors[0].Days))
+	}
+	if n := r.Sensors[0].Now.Readings; n != 0 {
+		t.Errorf("%d readings in the last week of the year 8999", n)
+	}
+}
+
+func TestAReportIsJSONWithoutNaN(t *testing.T) {
+	t.Parallel()
+	p := newPlant()
+	p.machines = 3
+	r := p.report(t, at(40))
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again monitor.DriftReport
+	if err := json.Unmarshal(text, &again); err != nil {
+		t.Fatal(err)
+	}
+	second, err := json.Marshal(&again)
+	if diff := cmp.Diff(string(text), string(second)); err != nil || diff != "" {
+		t.Errorf("read and written again: %v\n%s", err, diff)
+	}
+	for _, part := range []string{
+		`"drift_sigma":2`, `"spread":null`, `"since":null`, `"features":[]`, `"predictions":null`, `"triggers":[]`,
+		`"flagged":{"sensors":[],"features":[],"predictions":false}`,
+	} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("%s is not in %s", part, text)
+		}
+	}
+}
+
+func TestTheReferenceEndsWithTheChampionsData(t *testing.T) {
+	t.Parallel()
+	p := newPlant()
+	manifest := &registry.Manifest{Split: map[string]registry.TimeSpan{"test": {From: at(20), Until: at(83).Add(5 * time.Hour)}}}
+	got, err := monitor.ReferenceOf(manifest, &p.fleet.Policy)
+	if want := (registry.TimeSpan{From: at(55), Until: at(83)}); err != nil || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	if _, err := monitor.ReferenceOf(&registry.Manifest{}, &p.fleet.Policy); !errors.Is(err, drumbeat.ErrInvalid) {
+		t.Errorf("without a split: got %v, want an error of kind invalid", err)
+	}
+	for name, span := range map[string]registry.TimeSpan{
+		"no whole day":  {From: at(1).Add(time.Hour), Until: at(2).Add(time.Hour)},
+		"in the future": {From: at(20), Until: at(50)},
+		"the wrong way": {From: at(20), Until: at(10)},
+	} {
+		_, err := monitor.Drift(t.Context(), monitor.DriftInput{Fleet: p.fleet, Days: p.days(0, 1), Now: at(40), Reference: span})
+		if !errors.Is(err, drumbeat.ErrInvalid) {
+			t.Errorf("%s: got %v, want an error of kind invalid", name, err)
+		}
+	}
+}
