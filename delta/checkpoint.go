@@ -87,6 +87,9 @@ func (s *Snapshot) checkpointRows(forgetBefore int64) []action {
 // escapePath writes a file's path as actions hold it. Our own names need
 // nothing; those of other writers may.
 func escapePath(path string) string {
+	if !strings.ContainsAny(path, "% #?:") {
+		return path
+	}
 	return strings.NewReplacer("%", "%25", " ", "%20", "#", "%23", "?", "%3F", ":", "%3A").Replace(path)
 }
 

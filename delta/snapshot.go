@@ -202,6 +202,7 @@ func (s *Snapshot) change(version int64, added []*add, gone map[string]int64) er
 		s.drop(gone)
 	}
 	sorted := true
+	find := s.finder(len(added))
 	for i, a := range added {
 		name, err := fileName(a.Path)
 		if err != nil {
@@ -212,10 +213,17 @@ func (s *Snapshot) change(version int64, added []*add, gone map[string]int64) er
 		}
 		file := &File{Path: name, Size: a.Size, Modified: time.UnixMilli(a.ModificationTime), Tags: a.Tags, raw: a.Stats}
 		file.order = order{version: version, index: int64(i)}
+		ours := false
 		if before, ok := parseOrder(a.Tags[tagOrder]); ok {
+			// We name a file once, so what this version is first to add is new.
+			ours = before.version == version
 			file.order = before
 		}
-		if at := slices.IndexFunc(s.files, func(f *File) bool { return f.Path == name }); at >= 0 {
+		at := -1
+		if !ours {
+			at = find(name)
+		}
+		if at >= 0 {
 			// The same file again only says something new about it.
 			file.order = s.files[at].order
 			s.files = slices.Clone(s.files)
@@ -232,6 +240,27 @@ func (s *Snapshot) change(version int64, added []*add, gone map[string]int64) er
 		slices.SortStableFunc(s.files, func(a, b *File) int { return a.order.compare(b.order) })
 	}
 	return nil
+}
+
+// finder returns a function that returns the index of a file, -1 if there is
+// none; it sees what is added meanwhile.
+func (s *Snapshot) finder(lookups int) func(path string) int {
+	const few = 4
+	if lookups <= few {
+		return func(path string) int {
+			return slices.IndexFunc(s.files, func(f *File) bool { return f.Path == path })
+		}
+	}
+	index, known := make(map[string]int, len(s.files)+lookups), 0
+	return func(path string) int {
+		for ; known < len(s.files); known++ {
+			index[s.files[known].Path] = known
+		}
+		if at, found := index[path]; found {
+			return at
+		}
+		return -1
+	}
 }
 
 // drop removes files and remembers them.
