@@ -69,7 +69,7 @@ func (a *API) FleetOf(in OfFleet) (drumbeat.FleetName, error) {
 	return d.Fleet.Name, nil
 }
 
-// now takes the desk of the fleet that a request names, and a moment there.
+// moment takes a moment at the desk of the fleet that a request names.
 func (a *API) moment(in OfFleet) (moment, error) {
 	d, err := a.desk(in)
 	if err != nil {
