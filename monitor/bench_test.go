@@ -12,8 +12,8 @@ import (
 
 // season is 100 machines for 118 days with a reading every 15 minutes, each
 // scored by a champion and by a challenger: what a daily report reads.
-func season() *world {
-	w := newWorld(118 * 24)
+func laundrySeason() *season {
+	w := newSeason(118 * 24)
 	w.fleet.Label.Horizon, w.fleet.Cadence = 7*day, 15*time.Minute
 	for step := range 118 * 96 {
 		hour := float64(step) / 4
@@ -33,7 +33,7 @@ func season() *world {
 
 // BenchmarkMonitor says what the measures of a season cost, its reading aside.
 func BenchmarkMonitor(b *testing.B) {
-	w := season()
+	w := laundrySeason()
 	truth := w.truth()
 	scan := func(_ context.Context, from, until drumbeat.Time, fn func([]drumbeat.Prediction) error) error {
 		first, last := 0, len(w.predictions)

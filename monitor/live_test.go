@@ -19,7 +19,7 @@ import (
 	"drumbeat/monitor"
 )
 
-func live(t testing.TB, w *world) *monitor.LiveReport {
+func live(t testing.TB, w *season) *monitor.LiveReport {
 	t.Helper()
 	r, err := monitor.Live(t.Context(), monitor.LiveInput{
 		Fleet: w.fleet, Truth: w.truth(), Scores: w.scores, Champion: 1, Since: drumbeat.NoTime, Seed: 1,
@@ -34,7 +34,7 @@ func TestLiveRecallIsWhatTheTextSays(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := drawWorld(rt)
 		window := time.Duration(rapid.IntRange(1, 80).Draw(rt, "window")) * time.Hour
-		since := at(float64(rapid.IntRange(-10, 50).Draw(rt, "since")))
+		since := hourOf(float64(rapid.IntRange(-10, 50).Draw(rt, "since")))
 		r, err := monitor.Live(t.Context(), monitor.LiveInput{
 			Fleet: w.fleet, Truth: w.truth(), Scores: w.scores, Window: window, Champion: 2, Since: since,
 		})
@@ -87,10 +87,10 @@ func TestLiveRecallIsWhatTheTextSays(t *testing.T) {
 	})
 }
 
-// failures makes a world of one machine that fails every other day and is
+// failures makes a season of one machine that fails every other day and is
 // scored every hour, at risk in the last hours before those that are caught.
-func failures(n, caught int) *world {
-	w := newWorld(float64(48*n + 200))
+func failures(n, caught int) *season {
+	w := newSeason(float64(48*n + 200))
 	for i := range n {
 		fails := float64(48*(i+1)) + 0.5
 		for hour := 48 * i; float64(hour) < fails; hour++ {
@@ -106,20 +106,20 @@ func failures(n, caught int) *world {
 }
 
 func TestTheStatusOfLiveRecall(t *testing.T) {
-	quiet := func(n, caught int) *world { // the log has stopped for ten days
+	quiet := func(n, caught int) *season { // the log has stopped for ten days
 		w := failures(n, caught)
-		w.now = at(float64(48*n + 400))
+		w.now = hourOf(float64(48*n + 400))
 		return w
 	}
 	unknown := failures(40, 40)
 	unknown.fleet.FailureLog.Kind = fleet.CompleteUnknown
 	behind := failures(40, 40)
-	behind.fleet.FailureLog = fleet.Completeness{Kind: fleet.CompleteTo, To: at(1000)}
+	behind.fleet.FailureLog = fleet.Completeness{Kind: fleet.CompleteTo, To: hourOf(1000)}
 	nobody := failures(40, 40)
 	nobody.predictions = nil
 	tests := []struct {
 		name    string
-		world   *world
+		season   *season
 		want    monitor.Status
 		says    string
 		trigger bool
@@ -145,7 +145,7 @@ func TestTheStatusOfLiveRecall(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := live(t, test.world)
+			r := live(t, test.season)
 			if r.Status != test.want || !strings.Contains(r.Sentence, test.says) {
 				t.Errorf("got %s: %s\nwant %s and %q", r.Status, r.Sentence, test.want, test.says)
 			}
@@ -160,7 +160,7 @@ func TestTheStatusOfLiveRecall(t *testing.T) {
 }
 
 func TestAFleetThatHasSentNothingIsUnknown(t *testing.T) {
-	w := newWorld(0)
+	w := newSeason(0)
 	w.now = drumbeat.NoTime
 	if r := live(t, w); r.Status != monitor.StatusUnknown || r.Sentence == "" {
 		t.Errorf("got %s: %q, want unknown and why", r.Status, r.Sentence)
@@ -169,9 +169,9 @@ func TestAFleetThatHasSentNothingIsUnknown(t *testing.T) {
 
 func TestRepairsExplainAQuietFailureLog(t *testing.T) {
 	w := failures(40, 40)
-	w.now = at(48*40 + 400)
+	w.now = hourOf(48*40 + 400)
 	for i := range 8 {
-		when := at(float64(48 * (41 + i)))
+		when := hourOf(float64(48 * (41 + i)))
 		w.findings = append(w.findings, drumbeat.Finding{
 			ID: fmt.Sprint("F", i), Fleet: "laundry", Machine: "W-1", Outcome: drumbeat.OutcomeRepaired,
 			WhenFleet: when, From: when.Add(-day),
@@ -212,14 +212,14 @@ func TestFailuresThatAnEarlierChampionMissedCallForNoRetraining(t *testing.T) {
 			w := failures(40, 40)
 			for i := range w.predictions {
 				p := &w.predictions[i]
-				if p.AsOf >= at(test.since) {
+				if p.AsOf >= hourOf(test.since) {
 					p.Model = 2
 				} else {
 					p.Alarm = false
 				}
 			}
 			r, err := monitor.Live(t.Context(), monitor.LiveInput{
-				Fleet: w.fleet, Truth: w.truth(), Scores: w.scores, Champion: 2, Since: at(test.since),
+				Fleet: w.fleet, Truth: w.truth(), Scores: w.scores, Champion: 2, Since: hourOf(test.since),
 			})
 			if err != nil {
 				t.Fatal(err)

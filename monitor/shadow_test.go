@@ -16,7 +16,7 @@ import (
 	"drumbeat/registry"
 )
 
-func shadow(t testing.TB, w *world, challenger drumbeat.ModelVersion) *monitor.ShadowReport {
+func shadow(t testing.TB, w *season, challenger drumbeat.ModelVersion) *monitor.ShadowReport {
 	t.Helper()
 	r, err := monitor.Shadow(t.Context(), monitor.ShadowInput{
 		Fleet: w.fleet, Truth: w.truth(), Scores: w.scores, Champion: 1, Challenger: challenger,
@@ -29,7 +29,7 @@ func shadow(t testing.TB, w *world, challenger drumbeat.ModelVersion) *monitor.S
 }
 
 // shadowSpan returns the time over which version 3 is compared.
-func (w *world) shadowSpan(since drumbeat.Time) (span, bool) {
+func (w *season) shadowSpan(since drumbeat.Time) (span, bool) {
 	first := drumbeat.Time(math.MaxInt64)
 	for i := range w.predictions {
 		if p := &w.predictions[i]; shadows(p) && (since == drumbeat.NoTime || p.AsOf >= since) {
@@ -48,7 +48,7 @@ func TestAShadowIsMeasuredAsTheTextSays(t *testing.T) {
 		w := drawWorld(rt)
 		since := drumbeat.NoTime
 		if rapid.Bool().Draw(rt, "known since") {
-			since = at(float64(rapid.IntRange(0, 40).Draw(rt, "since")))
+			since = hourOf(float64(rapid.IntRange(0, 40).Draw(rt, "since")))
 		}
 		r, err := monitor.Shadow(t.Context(), monitor.ShadowInput{
 			Fleet: w.fleet, Truth: w.truth(), Scores: w.scores, Champion: 2, Challenger: 3, Since: since,
@@ -198,12 +198,12 @@ func pearson(x, y []float64) (correlation, difference float64) {
 	return sxy / math.Sqrt(sxx*syy), d
 }
 
-// laundries is a world in which many machines wear out and fail at times of
+// laundries is a season in which many machines wear out and fail at times of
 // their own, with a champion that is good and these challengers: 3 is as good,
 // 4 learnt from shuffled labels, 5 always alarms, 6 passes most machines over.
-func laundries() *world {
+func laundries() *season {
 	const machines, weeks = 12, 14
-	w := newWorld(weeks*168 + 48)
+	w := newSeason(weeks*168 + 48)
 	w.fleet.Policy.MinFailures = 20
 	for m := range machines {
 		machine := drumbeat.MachineID(string(rune('A' + m)))
@@ -279,11 +279,11 @@ func TestAFailureCountsOnceAWholeHorizonWasShadowed(t *testing.T) {
 	w.fail("B", 48.5)
 	w.fail("B", 2398)
 	r := shadow(t, w, 3)
-	if r.Start != at(24) || r.From != at(48) || r.Until != w.matured() || r.Early != 1 || r.Immature != 1 {
+	if r.Start != hourOf(24) || r.From != hourOf(48) || r.Until != w.matured() || r.Early != 1 || r.Immature != 1 {
 		t.Errorf("got %s, %s to %s, %d early, %d immature, want hour 24, hour 48 to %s, and one of each",
 			r.Start, r.From, r.Until, r.Early, r.Immature, w.matured())
 	}
-	if len(r.Failures) == 0 || r.Failures[0].At != at(48.5) {
+	if len(r.Failures) == 0 || r.Failures[0].At != hourOf(48.5) {
 		t.Errorf("first failure: got %+v, want that of hour 48.5", r.Failures[0])
 	}
 }

@@ -15,15 +15,14 @@ import (
 	"drumbeat/monitor"
 )
 
-const day = 24 * time.Hour
 
-// start is when the worlds' clocks begin; at(3) is three hours later.
+// start is when the worlds' clocks begin; hourOf(3) is three hours later.
 const start = drumbeat.Time(1_767_225_600_000_000) // 2026-01-01
 
-func at(hours float64) drumbeat.Time { return start.Add(time.Duration(hours * float64(time.Hour))) }
+func hourOf(hours float64) drumbeat.Time { return start.Add(time.Duration(hours * float64(time.Hour))) }
 
-// world is a fleet with its logs and the predictions that were made in it.
-type world struct {
+// season is a fleet with its logs and the predictions that were made in it.
+type season struct {
 	fleet       *fleet.Fleet
 	entries     []drumbeat.Item
 	findings    []drumbeat.Finding
@@ -31,8 +30,8 @@ type world struct {
 	now         drumbeat.Time
 }
 
-func newWorld(now float64) *world {
-	return &world{now: at(now), fleet: &fleet.Fleet{
+func newSeason(now float64) *season {
+	return &season{now: hourOf(now), fleet: &fleet.Fleet{
 		Name: "laundry", Cadence: time.Hour, FailureLog: fleet.Completeness{Kind: fleet.CompleteContinuous},
 		Label: fleet.LabelPolicy{Horizon: day, ReportingLag: 6 * time.Hour, DownMax: 2 * time.Hour, Censors: []string{"unscheduled"}},
 		Policy: fleet.Policy{
@@ -42,10 +41,10 @@ func newWorld(now float64) *world {
 	}}
 }
 
-func (w *world) truth() *label.Truth { return label.NewTruth(w.fleet, 0, w.entries, w.findings, w.now) }
+func (w *season) truth() *label.Truth { return label.NewTruth(w.fleet, 0, w.entries, w.findings, w.now) }
 
 // scores reads the predictions in chunks of three.
-func (w *world) scores(_ context.Context, from, until drumbeat.Time, fn func([]drumbeat.Prediction) error) error {
+func (w *season) scores(_ context.Context, from, until drumbeat.Time, fn func([]drumbeat.Prediction) error) error {
 	var asked []drumbeat.Prediction
 	for _, p := range w.predictions {
 		if (from == drumbeat.NoTime || p.AsOf >= from) && (until == drumbeat.NoTime || p.AsOf < until) {
@@ -62,14 +61,14 @@ func (w *world) scores(_ context.Context, from, until drumbeat.Time, fn func([]d
 }
 
 // fail logs a failure, at once.
-func (w *world) fail(machine drumbeat.MachineID, hour float64) {
+func (w *season) fail(machine drumbeat.MachineID, hour float64) {
 	w.log(label.FailureLog, machine, hour, "bearing")
 }
 
-func (w *world) log(log string, machine drumbeat.MachineID, hour float64, kind string) {
+func (w *season) log(log string, machine drumbeat.MachineID, hour float64, kind string) {
 	n := len(w.entries)
 	w.entries = append(w.entries, drumbeat.Item{
-		Kind: drumbeat.KindEntry, Machine: machine, EventTime: at(hour), ArrivalTime: at(hour), Position: position(hour, n),
+		Kind: drumbeat.KindEntry, Machine: machine, EventTime: hourOf(hour), ArrivalTime: hourOf(hour), Position: position(hour, n),
 		Entry: drumbeat.Entry{Log: log, ID: fmt.Sprint("e", n), Type: kind},
 	})
 }
@@ -80,25 +79,25 @@ func position(hour float64, index int) drumbeat.Position {
 }
 
 // predict writes a live prediction of the champion.
-func (w *world) predict(machine drumbeat.MachineID, hour, probability float64) *drumbeat.Prediction {
+func (w *season) predict(machine drumbeat.MachineID, hour, probability float64) *drumbeat.Prediction {
 	w.predictions = append(w.predictions, drumbeat.Prediction{
-		Fleet: "laundry", Machine: machine, AsOf: at(hour), ArrivalTime: at(hour), Position: position(hour+0.1, len(w.predictions)),
+		Fleet: "laundry", Machine: machine, AsOf: hourOf(hour), ArrivalTime: hourOf(hour), Position: position(hour+0.1, len(w.predictions)),
 		Model: 1, Role: drumbeat.RoleChampion, Purpose: drumbeat.PurposeLive, Probability: probability,
 		Threshold: w.fleet.Policy.Threshold, Alarm: probability > w.fleet.Policy.Threshold, Running: true,
 	})
 	return &w.predictions[len(w.predictions)-1]
 }
 
-// drawWorld draws a small world whose times are few, so that they meet often.
-func drawWorld(t *rapid.T) *world {
+// drawWorld draws a small season whose times are few, so that they meet often.
+func drawWorld(t *rapid.T) *season {
 	machine := rapid.SampledFrom([]drumbeat.MachineID{"W-1", "W-2", "W-3"})
-	w := newWorld(float64(rapid.IntRange(0, 90).Draw(t, "now")))
+	w := newSeason(float64(rapid.IntRange(0, 90).Draw(t, "now")))
 	w.fleet.Label.Horizon = time.Duration(rapid.IntRange(1, 9).Draw(t, "horizon")) * time.Hour
 	w.fleet.Label.ReportingLag = time.Duration(rapid.IntRange(0, 4).Draw(t, "lag")) * time.Hour
 	w.fleet.Policy.MinLead = time.Duration(rapid.IntRange(0, 2).Draw(t, "min_lead")) * time.Hour
 	w.fleet.Policy.MinFailures = rapid.IntRange(1, 4).Draw(t, "min_failures")
 	if rapid.IntRange(0, 4).Draw(t, "file") == 0 {
-		w.fleet.FailureLog = fleet.Completeness{Kind: fleet.CompleteTo, To: at(float64(rapid.IntRange(0, 80).Draw(t, "complete_to")))}
+		w.fleet.FailureLog = fleet.Completeness{Kind: fleet.CompleteTo, To: hourOf(float64(rapid.IntRange(0, 80).Draw(t, "complete_to")))}
 	}
 	failed := map[string]bool{}
 	for range rapid.IntRange(0, 14).Draw(t, "entries") {
@@ -116,7 +115,7 @@ func drawWorld(t *rapid.T) *world {
 		hour += rapid.SampledFrom([]int{0, 0, 1, 1, 2, 5}).Draw(t, "passed")
 		ago := rapid.SampledFrom([]int{0, 0, 0, 0, 2}).Draw(t, "ago")
 		p := w.predict(machine.Draw(t, "machine"), float64(hour), rapid.SampledFrom([]float64{0.1, 0.45, 0.6, 0.9}).Draw(t, "probability"))
-		p.AsOf = at(float64(hour - ago))
+		p.AsOf = hourOf(float64(hour - ago))
 		if hour-ago >= switched {
 			p.Model = 2
 		}
@@ -150,7 +149,7 @@ type judged struct {
 
 // counted returns the rows that keep says yes to and that count by S3, straight
 // from its text.
-func (w *world) counted(keep func(*drumbeat.Prediction) bool, above func(*drumbeat.Prediction) bool) []judged {
+func (w *season) counted(keep func(*drumbeat.Prediction) bool, above func(*drumbeat.Prediction) bool) []judged {
 	var kept []*drumbeat.Prediction
 	for i := range w.predictions {
 		if keep(&w.predictions[i]) {
@@ -204,7 +203,7 @@ type recount struct {
 
 func key(machine drumbeat.MachineID, t drumbeat.Time) string { return fmt.Sprint(machine, " ", t) }
 
-func (w *world) recount(rows []judged, s span) recount {
+func (w *season) recount(rows []judged, s span) recount {
 	c := recount{results: map[string]label.Result{}}
 	first, last := drumbeat.Time(math.MaxInt64), drumbeat.NoTime
 	for _, row := range rows {
@@ -244,7 +243,7 @@ func (w *world) recount(rows []judged, s span) recount {
 }
 
 // alerts runs the alert rule over the rows and entries of a machine.
-func (w *world) alerts(machine drumbeat.MachineID, rows []judged) []warned {
+func (w *season) alerts(machine drumbeat.MachineID, rows []judged) []warned {
 	watch := label.NewWatch(label.RuleOf(w.fleet, 0))
 	var alerts []warned
 	take := func(steps []label.Step) {
@@ -279,7 +278,7 @@ func (w *world) alerts(machine drumbeat.MachineID, rows []judged) []warned {
 	return alerts
 }
 
-func (w *world) result(f drumbeat.Time, rows []judged, alerts []warned, first, last drumbeat.Time) label.Result {
+func (w *season) result(f drumbeat.Time, rows []judged, alerts []warned, first, last drumbeat.Time) label.Result {
 	begin, end := f.Add(-w.fleet.Label.Horizon), f.Add(-w.fleet.Policy.MinLead)
 	for _, alert := range alerts {
 		if alert.outcome != drumbeat.OutcomeDown &&
@@ -302,7 +301,7 @@ func (w *world) result(f drumbeat.Time, rows []judged, alerts []warned, first, l
 	return label.Unobservable
 }
 
-func (w *world) countAlert(c *recount, machine drumbeat.MachineID, alert warned, s span) {
+func (w *season) countAlert(c *recount, machine drumbeat.MachineID, alert warned, s span) {
 	horizon := w.fleet.Label.Horizon
 	if alert.outcome == drumbeat.OutcomeDown {
 		return
@@ -337,7 +336,7 @@ func (w *world) countAlert(c *recount, machine drumbeat.MachineID, alert warned,
 	}
 }
 
-func (w *world) completeTo() drumbeat.Time {
+func (w *season) completeTo() drumbeat.Time {
 	if w.fleet.FailureLog.Kind == fleet.CompleteTo {
 		return w.fleet.FailureLog.To
 	}
@@ -345,7 +344,7 @@ func (w *world) completeTo() drumbeat.Time {
 }
 
 // matured is the newest time of which everything is known.
-func (w *world) matured() drumbeat.Time {
+func (w *season) matured() drumbeat.Time {
 	return min(w.now.Add(-w.fleet.Label.ReportingLag), w.completeTo()).Add(-w.fleet.Label.Horizon)
 }
 
@@ -357,4 +356,4 @@ func tell(m *label.EventMeasures) recount {
 	}
 }
 
-var _ monitor.Scores = (*world)(nil).scores
+var _ monitor.Scores = (*season)(nil).scores
