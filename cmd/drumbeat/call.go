@@ -46,7 +46,11 @@ func call[I, O any](ctx context.Context, p *process, dir string, op *operation[I
 	if err != nil {
 		return nil, err
 	}
-	out, err := op.run(ctx, newHost(s), localUser, in)
+	h := newHost(s)
+	bar := p.newProgress("", "rounds", 1)
+	h.told = bar.follow
+	out, err := op.run(ctx, h, localUser, in)
+	bar.Done()
 	return out, errors.Join(err, s.Close())
 }
 

@@ -53,6 +53,7 @@ type daemon struct {
 	// backfills are the gold tables that are carried on: of the fleet's own
 	// view and of those that live models read (P5).
 	backfills map[drumbeat.Hash]*carried
+	views     sync.Map // *feature.View by hash: those that models brought
 	standing  atomic.Pointer[map[drumbeat.Role]registry.Alias]
 	trouble   atomic.Pointer[string] // why the champion does not serve, nil if it does
 

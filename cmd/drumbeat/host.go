@@ -28,7 +28,9 @@ type host struct {
 	routes   []access.Route // of the listener
 	// unattended says that the caller looks after the models itself.
 	unattended bool
-	work       chan func(context.Context) error // for the background
+	// told is told how far runs are, nil to tell nobody.
+	told func(pipeline.Event)
+	work chan func(context.Context) error // for the background
 }
 
 // maxWaiting is how many pieces of background work may wait: each is a
@@ -46,6 +48,10 @@ func newHost(s *site) *host {
 			return d.now()
 		}
 		return drumbeat.NoTime
+	}, Progress: func(e pipeline.Event) {
+		if h.told != nil {
+			h.told(e)
+		}
 	}})
 	h.makeGraphs()
 	return h

@@ -50,8 +50,8 @@ func (d *daemon) viewOf(version *registry.Version, text []byte) (*feature.View, 
 	if d.view.Hash == want {
 		return d.view, nil
 	}
-	if b := d.backfills[want]; b != nil {
-		return b.view, nil
+	if view, known := d.views.Load(want); known {
+		return view.(*feature.View), nil //nolint:forcetypeassert // nothing else is stored
 	}
 	if text == nil {
 		return nil, fmt.Errorf("version %d reads view hash %.12s and its %s was not registered with it; "+
@@ -66,6 +66,7 @@ func (d *daemon) viewOf(version *registry.Version, text []byte) (*feature.View, 
 			"put the old declarations of its sensors and logs back, or train a new model: %w",
 			version.Number, want, view.Hash, drumbeat.ErrConflict)
 	}
+	d.views.Store(want, view)
 	return view, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"drumbeat/pipeline"
+
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
@@ -51,10 +53,34 @@ func (p *progress) Of(done, total int64) {
 	p.Set(done)
 }
 
+// follow shows how far a run's steps are.
+func (p *progress) follow(e pipeline.Event) {
+	if e.Stage == "" {
+		p.Title(e.Step)
+		return
+	}
+	p.Title(e.Stage)
+	p.Of(int64(e.Done), int64(e.Total))
+}
+
 // Done removes the bar.
 func (p *progress) Done() { _ = p.bar.Finish() }
 
 // say writes a line of what happens, for people.
 func (p *process) say(format string, args ...any) {
 	fmt.Fprintf(p.stderr, format+"\n", args...)
+}
+
+// residentMB is the memory that the process holds, 0 where the system does not
+// say.
+func residentMB() float64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+		return 0
+	}
+	return float64(resident*int64(os.Getpagesize())) / (1 << 20)
 }

@@ -55,6 +55,7 @@ type stepReport struct {
 	Name     string   `json:"name"`
 	OK       bool     `json:"ok"`
 	Seconds  float64  `json:"seconds"`
+	Memory   float64  `json:"resident_mb"` // of the process at the step's end
 	Evidence any      `json:"evidence,omitempty"`
 	Faults   []string `json:"faults,omitempty"`
 }
@@ -190,7 +191,7 @@ func (q *quickstart) steps(ctx context.Context) (err error) {
 		}
 		report := stepReport{
 			Name: name, OK: err == nil && len(faults) == 0, Seconds: time.Since(began).Seconds(),
-			Evidence: evidence, Faults: faults,
+			Memory: residentMB(), Evidence: evidence, Faults: faults,
 		}
 		q.report.Steps = append(q.report.Steps, report)
 		if err != nil {

@@ -177,9 +177,11 @@ func (h *host) pageSource(d *daemon, board *serve.Board) web.Source {
 	for _, attribute := range d.def.Static {
 		fleet.Static = append(fleet.Static, attribute.Name)
 	}
-	for i := range d.view.Features {
-		if f := &d.view.Features[i]; f.Sensor >= 0 {
-			fleet.SensorOf[f.Name] = d.def.Sensors[f.Sensor].Name
+	for _, view := range d.stream.Views() {
+		for i := range view.Features {
+			if f := &view.Features[i]; f.Sensor >= 0 {
+				fleet.SensorOf[f.Name] = d.def.Sensors[f.Sensor].Name
+			}
 		}
 	}
 	pages := &modelPages{host: h, daemon: d}
