@@ -216,13 +216,15 @@ func (s *SensorDrift) tell(sigma float64) {
 	default:
 		s.Sentence = what + ": no drift."
 	}
-	for _, u := range []struct {
-		days   string
-		lacked string
-	}{{"weekdays", s.Weekday.Missing}, {"weekend days", s.Weekend.Missing}} {
-		if u.lacked != "" {
-			s.Sentence += fmt.Sprintf(" The reference is too short to judge %s: %s.", u.days, u.lacked)
-		}
+	switch weekday, weekend := s.Weekday.Missing, s.Weekend.Missing; {
+	case weekday == weekend && weekday != "":
+		s.Sentence += fmt.Sprintf(" The reference is too short: %s.", weekday)
+	case weekday != "" && weekend != "":
+		s.Sentence += fmt.Sprintf(" The reference is too short: of weekdays, %s; of weekend days, %s.", weekday, weekend)
+	case weekday != "":
+		s.Sentence += fmt.Sprintf(" The reference is too short to judge weekdays: %s.", weekday)
+	case weekend != "":
+		s.Sentence += fmt.Sprintf(" The reference is too short to judge weekend days: %s.", weekend)
 	}
 	s.Sentence = sentence(s.Sentence)
 }

@@ -2,9 +2,14 @@ package monitor_test
 
 import (
 	"context"
-	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"drumbeat"
 	"drumbeat/feature"
@@ -12,6 +17,7 @@ import (
 	"drumbeat/fleets"
 	"drumbeat/lake"
 	"drumbeat/monitor"
+	"drumbeat/registry"
 )
 
 // memory is rows of gold without a lake.
@@ -65,51 +71,166 @@ func (g *goldWorld) add(items []drumbeat.Item) {
 	for i := range items {
 		for _, v := range g.engine.Apply(&items[i], nil) {
 			if v.AsOf >= at(referenceEnd-referenceDays) && v.AsOf < at(referenceEnd) || v.AsOf >= at(shiftFrom-9) {
-				// Of four rows of an hour the last one counts: half are enough here.
 				g.gold = append(g.gold, v)
 			}
 		}
 	}
 }
 
-func TestScratchFeatures(t *testing.T) {
+// TestFeaturesOfAShiftedSensorAreFlagged plays the drift through the
+// feature engine.
+func TestFeaturesOfAShiftedSensorAreFlagged(t *testing.T) {
+	t.Parallel()
 	f := laundry(t)
 	v := view(t, f)
-	for seed := range 6 {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			for _, shifted := range []bool{false, true} {
-				g := &goldWorld{
-					world: newWorld(t, f, uint64(200+seed), worldStart), days: monitor.NewDays(f), engine: feature.NewEngine(v),
-				}
-				g.play(t, at(shiftFrom), g.add)
-				if shifted {
-					if err := g.sim.Shift(shiftOf(t, drift(t, f, g.days, at(shiftFrom)))); err != nil {
-						t.Fatal(err)
-					}
-				}
-				for _, now := range []int{shiftFrom + 4, shiftFrom + 5, shiftFrom + 7, shiftFrom + 14} {
-					g.play(t, at(now), g.add)
-					r, err := monitor.Drift(t.Context(), monitor.DriftInput{
-						Fleet: f, Days: g.days, Reference: reference(), Now: at(now), Begun: worldStart, View: v, Vectors: g.gold.scan,
-						Score: func(x []float64) float64 { return x[0] },
-					})
-					if err != nil {
-						t.Fatal(err)
-					}
-					t.Logf("seed %d shifted %v day %d: sensors %v features %v", seed, shifted, now, r.Flagged.Sensors, r.Flagged.Features)
-					for _, x := range r.Features {
-						if x.Level != monitor.LevelNone && x.Level != monitor.LevelUnjudged {
-							t.Logf("    %s %s %.3f usual %.3f made of %v", x.Level, x.Feature, x.PSI, x.UsualPSI, x.MadeOf)
-						}
-					}
-					if false {
-						for _, x := range r.Features {
-							t.Logf("  %s %.3f %s", x.Feature, x.PSI, x.Sentence)
-						}
-					}
-				}
-			}
+	begun := at(referenceEnd - referenceDays - 33) // the longest window is filled in the reference
+	g := &goldWorld{world: newWorld(t, f, 200, begun), days: monitor.NewDays(f), engine: feature.NewEngine(v)}
+	report := func(now int) *monitor.DriftReport {
+		t.Helper()
+		g.play(t, at(now), g.add)
+		r, err := monitor.Drift(t.Context(), monitor.DriftInput{
+			Fleet: f, Days: g.days, Reference: reference(), Now: at(now), Begun: begun, View: v, Vectors: g.gold.scan,
+			Score: func(x []float64) float64 { return 1 / (1 + math.Exp(-10*(x[v.Index("vibration_health")]-1.2))) },
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	before := report(shiftFrom)
+	if n := len(before.Flagged.Sensors) + len(before.Flagged.Features); n > 0 || before.Flagged.Predictions {
+		t.Errorf("before the shift: %+v", before.Flagged)
+	}
+	if err := g.sim.Shift(shiftOf(t, before)); err != nil {
+		t.Fatal(err)
+	}
+	r := report(shiftFrom + 4)
+	if diff := cmp.Diff([]string{"vibration_hz"}, r.Flagged.Sensors); diff != "" || !r.Flagged.Predictions {
+		t.Errorf("after four days, predictions %v, sensors (-want +got):\n%s", r.Flagged.Predictions, diff)
+	}
+	if !slices.Contains(r.Flagged.Features, "vibration_health") {
+		t.Errorf("flagged features are %v, want vibration_health among them", r.Flagged.Features)
+	}
+	for _, name := range r.Flagged.Features {
+		if made := r.Features[v.Index(name)].MadeOf; !slices.Contains(made, "vibration_hz") {
+			t.Errorf("%s is flagged and made of %v", name, made)
+		}
+	}
+}
+
+// records is rows of twenty machines, ten hours a day, whose every feature is
+// noise unless change says otherwise.
+func records(v *feature.View, days int, change func(machine, day int, values []float64)) memory {
+	random := rand.New(rand.NewPCG(5, 5))
+	var rows memory
+	for d := range days {
+		for m := range 20 {
+			for hour := range 10 {
+				values := make([]float64, len(v.Features))
+				for i := range values {
+					values[i] = random.NormFloat64()
+				}
+				change(m, d, values)
+				rows = append(rows, drumbeat.Vector{
+					Machine: named(m), AsOf: at(d).Add(time.Duration(hour) * time.Hour),
+					Position: drumbeat.Position{Offset: int64(len(rows))}, Values: values,
+				})
+			}
+		}
+	}
+	return rows
+}
+
+func featureReport(t *testing.T, v *feature.View, rows memory, begun drumbeat.Time, now int) *monitor.DriftReport {
+	t.Helper()
+	r, err := monitor.Drift(t.Context(), monitor.DriftInput{
+		Fleet: v.Fleet, Days: monitor.NewDays(v.Fleet), Now: at(now), Begun: begun,
+		Reference: registry.TimeSpan{From: at(0), Until: at(28)}, View: v, Vectors: rows.scan,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestTimeThatPassesIsNoDriftOfFeatures(t *testing.T) {
+	t.Parallel()
+	f := laundry(t)
+	v := view(t, f)
+	rows := records(v, 50, func(m, d int, values []float64) {
+		values[v.Index("runtime_total")] = float64(1000*m + 12*d)
+		values[v.Index("hours_since_failure")] = float64((40*24 + m*7*24 + d*24) % (60 * 24))
+		if m > 10 {
+			values[v.Index("hours_since_failure")] = float64((40 + d) * 24) // never since the history began
+		}
+		for i := range v.Features {
+			if v.Features[i].Agg.OfStatic() {
+				values[i] = float64(m % 3)
+			}
+		}
+		values[v.Index("model_year")] = float64(2000 + m)
+		values[v.Index("location_north")] = float64(m % 2)
+		values[v.Index("pressure_mean_1d")] = map[bool]float64{true: math.NaN(), false: float64(d % 7)}[d > 44]
+		if d >= 43 {
+			values[v.Index("power_health")] += 2
+		}
+	})
+	r := featureReport(t, v, rows, at(-40), 50)
+	want := map[string]struct {
+		level    monitor.Level
+		flagged  bool
+		sentence string
+	}{
+		"runtime_total":       {monitor.LevelUnjudged, false, "a total that only grows"},
+		"hours_since_failure": {monitor.LevelNone, false, "Whatever is longer than 40 days, and never, counts as one"},
+		"model_year":          {monitor.LevelNone, false, "PSI 0.00"},
+		"location_north":      {monitor.LevelNone, false, "compared machine by machine"},
+		"pressure_mean_1d":    {monitor.LevelSignificant, true, "It is missing in 71 % of the rows, 0 % before."},
+		"power_health":        {monitor.LevelSignificant, true, "standard deviations higher"},
+		"vibration_mean_1d":   {monitor.LevelNone, false, "no drift"},
+	}
+	for name, w := range want {
+		d := &r.Features[v.Index(name)]
+		if d.Level != w.level || d.Flagged != w.flagged || !strings.Contains(d.Sentence, w.sentence) {
+			t.Errorf("%s is %s, flagged %v (PSI %.3f, usually %.3f): %s", name, d.Level, d.Flagged, d.PSI, d.UsualPSI, d.Sentence)
+		}
+	}
+	if diff := cmp.Diff([]string{"pressure_mean_1d", "power_health"}, r.Flagged.Features); diff != "" {
+		t.Errorf("flagged (-want +got):\n%s", diff)
+	}
+	health := &r.Features[v.Index("power_health")]
+	if diff := cmp.Diff([]string{"power_kw"}, health.MadeOf); diff != "" || math.Abs(float64(health.Difference)-2) > 0.15 {
+		t.Errorf("power_health moved by %.2f deviations, made of (-want +got):\n%s", health.Difference, diff)
+	}
+	year := &r.Features[v.Index("model_year")]
+	if year.Before.Rows != 20 || year.Now.Rows != 20 || year.Before.Least != 2000 || year.Now.Most != 2019 {
+		t.Errorf("model_year is compared over %+v and %+v, want one row a machine", year.Before, year.Now)
+	}
+}
+
+func TestFeaturesThatCannotBeJudgedSayWhy(t *testing.T) {
+	t.Parallel()
+	f := laundry(t)
+	v := view(t, f)
+	rows := records(v, 50, func(int, int, []float64) {})
+	few := slices.DeleteFunc(slices.Clone(rows), func(v drumbeat.Vector) bool { return v.Machine > named(1) && v.Machine != named(2) })
+	for name, c := range map[string]struct {
+		rows    memory
+		begun   drumbeat.Time
+		now     int
+		feature string
+		want    string
+	}{
+		"a window as long as the history": {rows, at(-3), 50, "errors_7d", "its window of 7 days was still filling up in the reference, 3 days after"},
+		"a log that has just begun":       {rows, at(0), 50, "hours_since_failure", "the reference begins with the history"},
+		"a week that is not over":         {rows, at(-40), 33, "vibration_now", "too early: 5 complete days since the reference ended, and 7 are needed"},
+		"nothing at all":                  {nil, at(-40), 50, "vibration_now", "0 rows in the reference and 0 now, and 200 are needed"},
+		"few machines":                    {few, at(-40), 50, "vibration_now", "too little data"},
+		"a clock that leapt":              {rows, at(-40), 5000, "vibration_now", "5600 rows in the reference and 0 now"},
+	} {
+		d := &featureReport(t, v, c.rows, c.begun, c.now).Features[v.Index(c.feature)]
+		if d.Level != monitor.LevelUnjudged || d.Flagged || !strings.Contains(d.Sentence, c.want) {
+			t.Errorf("%s: %s is %s: %q, want %q", name, c.feature, d.Level, d.Sentence, c.want)
+		}
 	}
 }

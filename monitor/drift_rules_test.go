@@ -318,7 +318,7 @@ func TestAReferenceThatIsTooShortIsASentence(t *testing.T) {
 					}
 					return 1
 				}
-			}, "weekdays: 0 machines",
+			}, "0 machines have 3 days",
 		},
 	} {
 		p := newPlant()
@@ -402,7 +402,7 @@ func TestAReportIsJSONWithoutNaN(t *testing.T) {
 		t.Errorf("read and written again: %v\n%s", err, diff)
 	}
 	for _, part := range []string{
-		`"drift_sigma":2`, `"spread":null`, `"since":null`, `"features":[]`, `"predictions":null`, `"triggers":[]`,
+		`"drift_sigma":2`, `"limit":null`, `"since":null`, `"features":[]`, `"predictions":null`, `"triggers":[]`,
 		`"flagged":{"sensors":[],"features":[],"predictions":false}`,
 	} {
 		if !strings.Contains(string(text), part) {

@@ -274,7 +274,7 @@ func (s *SensorDrift) day(day int64, values []float64) DayDrift {
 		}
 	}
 	if u.Missing != "" {
-		d.NewMachines, d.Note = heard, "the reference lacks days of this type"
+		d.Machines, d.Note = heard, "the reference cannot judge days of this type"
 		return d
 	}
 	d.shift, d.Machines = u.shift(values)

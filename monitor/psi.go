@@ -20,8 +20,9 @@ const (
 const (
 	slightPSI      = 0.1
 	significantPSI = 0.25
-	// leastShare stands for the share of an empty bin, whose logarithm would be
-	// infinite: what one row in a thousand does is no evidence.
+	// leastShare is the least share of a bin, for the logarithm of an empty one
+	// is infinite: what one row in a thousand does is no evidence, nor is half a
+	// row.
 	leastShare = 0.001
 )
 
@@ -49,9 +50,9 @@ func PSI(reference, current []float64) float64 {
 	}
 	edges := deciles(reference)
 	r, c := shares(reference, edges), shares(current, edges)
-	psi := 0.0
+	psi, least := 0.0, max(leastShare, 0.5/float64(min(len(reference), len(current))))
 	for i := range r {
-		r[i], c[i] = max(r[i], leastShare), max(c[i], leastShare)
+		r[i], c[i] = max(r[i], least), max(c[i], least)
 		psi += (c[i] - r[i]) * math.Log(c[i]/r[i])
 	}
 	return psi
