@@ -171,9 +171,8 @@ func TestTimeThatPassesIsNoDriftOfFeatures(t *testing.T) {
 		values[v.Index("model_year")] = float64(2000 + m)
 		values[v.Index("location_north")] = float64(m % 2)
 		values[v.Index("pressure_mean_1d")] = map[bool]float64{true: math.NaN(), false: float64(d % 7)}[d > 44]
-		if d >= 43 {
-			values[v.Index("power_health")] += 2
-		}
+		values[v.Index("power_std_1d")] += 2.5 * when(d/7%2 == 0) // from one week to the next
+		values[v.Index("power_health")] += 2 * when(d >= 43)
 	})
 	r := featureReport(t, v, rows, at(-40), 50)
 	want := map[string]struct {
@@ -187,6 +186,7 @@ func TestTimeThatPassesIsNoDriftOfFeatures(t *testing.T) {
 		"location_north":      {monitor.LevelNone, false, "compared machine by machine"},
 		"pressure_mean_1d":    {monitor.LevelSignificant, true, "It is missing in 71 % of the rows, 0 % before."},
 		"power_health":        {monitor.LevelSignificant, true, "standard deviations higher"},
+		"power_std_1d":        {monitor.LevelSignificant, false, "Weeks of the reference differ by up to"},
 		"vibration_mean_1d":   {monitor.LevelNone, false, "no drift"},
 	}
 	for name, w := range want {

@@ -103,124 +103,135 @@ func from(by float64, from, until int) func(int, int) float64 {
 	}
 }
 
+// clause is a plant, the day of its report, and the day since which its sensor
+// must be flagged, 0 for never.
+type clause struct {
+	change     func(*plant)
+	now, since int
+}
+
 // The plant's spread is 117, its fleet's day 1 to a deviation: 30 is far beyond
 // both bounds. 2026-01-01 is a Thursday; day 33 is a Tuesday.
+var clauses = map[string]clause{
+	"a fleet as usual": {func(*plant) {}, 60, 0},
+	"one day beyond and three that confirm": {
+		func(p *plant) { p.shift = from(30, 33, 60) }, 37, 33,
+	},
+	"two that confirm": {func(p *plant) { p.shift = from(30, 33, 60) }, 36, 0},
+	"downwards":        {func(p *plant) { p.shift = from(-30, 33, 60) }, 37, 33},
+	"20 deviations that are less than 0.2 of the spread": {
+		func(p *plant) { p.shift = from(20, 33, 60) }, 60, 0,
+	},
+	"0.25 of a small spread that is within two deviations": {
+		func(p *plant) {
+			p.level = func(machine, _ int) float64 { return 100 + 0.1*float64(machine) }
+			p.shift = from(0.5, 33, 60)
+		}, 60, 0,
+	},
+	"days that disagree in their direction": {
+		func(p *plant) {
+			p.shift = func(_, d int) float64 {
+				return from(30-60*when(d%2 == 0), 33, 60)(0, d)
+			}
+		}, 60, 0,
+	},
+	"weekends that are otherwise by themselves": {
+		func(p *plant) {
+			level := p.level
+			p.level = func(machine, d int) float64 {
+				return level(machine, d) - 60*when(isWeekend(d))
+			}
+		}, 60, 0,
+	},
+	"a weekend that is like a weekday": {
+		func(p *plant) {
+			level := p.level
+			p.level = func(machine, d int) float64 {
+				return level(machine, d) - 60*when(isWeekend(d) && d < 30)
+			}
+		}, 40, 0, // two days of seven
+	},
+	"days without data do not end a suspicion": {
+		func(p *plant) {
+			level := p.level
+			p.shift = from(30, 33, 60)
+			p.level = func(machine, d int) float64 {
+				if d == 34 || d == 36 {
+					return math.NaN()
+				}
+				return level(machine, d)
+			}
+		}, 39, 33,
+	},
+	"a silence of eight days does": {
+		func(p *plant) {
+			level := p.level
+			p.shift = from(30, 33, 60)
+			p.level = func(machine, d int) float64 {
+				if d >= 35 && d < 43 {
+					return math.NaN()
+				}
+				return level(machine, d)
+			}
+		}, 47, 43,
+	},
+	"two calm days do not end a drift": {
+		func(p *plant) {
+			p.shift = func(_, d int) float64 { return from(30, 33, 39)(0, d) + from(30, 41, 60)(0, d) }
+		}, 45, 33,
+	},
+	"three do": {func(p *plant) { p.shift = from(30, 33, 39) }, 42, 0},
+	"a drift that came back is new": {func(p *plant) {
+		p.shift = func(_, d int) float64 { return from(30, 33, 39)(0, d) + from(30, 42, 60)(0, d) }
+	}, 46, 42},
+	"another kind of machine comes": {
+		func(p *plant) {
+			p.machines = 60
+			p.level = func(machine, d int) float64 {
+				if machine >= 40 && d < 30 {
+					return math.NaN()
+				}
+				return 100 + 10*float64(machine)
+			}
+		}, 60, 0,
+	},
+	"the lower part of the machines goes": {
+		func(p *plant) {
+			p.level = func(machine, d int) float64 {
+				if machine < 18 && d >= 30 {
+					return math.NaN()
+				}
+				return 100 + 10*float64(machine)
+			}
+		}, 60, 0,
+	},
+	"one machine in ten goes mad": {
+		func(p *plant) {
+			p.shift = func(machine, d int) float64 {
+				return from(1e5, 33, 60)(0, d) * when(machine < 4)
+			}
+		}, 60, 0,
+	},
+	"a counter that gains more a day": {func(p *plant) { p.counter = true; p.shift = from(30, 33, 60) }, 37, 33},
+	"a counter of which some seem to be reset": {
+		func(p *plant) {
+			p.counter = true
+			p.shift = func(machine, d int) float64 { return 1e5 * when((machine+d)%14 == 0) }
+		}, 60, 0,
+	},
+}
+
+// when is 1 if something holds, else 0.
+func when(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
+}
+
 func TestTheClausesOfM4(t *testing.T) {
 	t.Parallel()
-	nan := math.NaN()
-	cases := map[string]struct {
-		change func(*plant)
-		now    int
-		since  int // 0: not flagged
-	}{
-		"a fleet as usual": {func(*plant) {}, 60, 0},
-		"one day beyond and three that confirm": {
-			func(p *plant) { p.shift = from(30, 33, 60) }, 37, 33,
-		},
-		"two that confirm": {func(p *plant) { p.shift = from(30, 33, 60) }, 36, 0},
-		"downwards":        {func(p *plant) { p.shift = from(-30, 33, 60) }, 37, 33},
-		"20 deviations that are less than 0.2 of the spread": {
-			func(p *plant) { p.shift = from(20, 33, 60) }, 60, 0,
-		},
-		"0.25 of a small spread that is within two deviations": {
-			func(p *plant) {
-				p.level = func(machine, _ int) float64 { return 100 + 0.1*float64(machine) }
-				p.shift = from(0.5, 33, 60)
-			}, 60, 0,
-		},
-		"days that disagree in their direction": {
-			func(p *plant) {
-				p.shift = func(_, d int) float64 {
-					return map[bool]float64{true: 30, false: -30}[d%2 == 0] * from(1, 33, 60)(0, d)
-				}
-			}, 60, 0,
-		},
-		"weekends that are otherwise by themselves": {
-			func(p *plant) {
-				level := p.level
-				p.level = func(machine, d int) float64 {
-					return level(machine, d) - 60*float64(map[bool]int{true: 1}[isWeekend(d)])
-				}
-			}, 60, 0,
-		},
-		"a weekend that is like a weekday": {
-			func(p *plant) {
-				level := p.level
-				p.level = func(machine, d int) float64 {
-					return level(machine, d) - 60*float64(map[bool]int{true: 1}[isWeekend(d) && d < 30])
-				}
-			}, 40, 0, // two days of seven
-		},
-		"days without data do not end a suspicion": {
-			func(p *plant) {
-				level := p.level
-				p.shift = from(30, 33, 60)
-				p.level = func(machine, d int) float64 {
-					if d == 34 || d == 36 {
-						return nan
-					}
-					return level(machine, d)
-				}
-			}, 39, 33,
-		},
-		"a silence of eight days does": {
-			func(p *plant) {
-				level := p.level
-				p.shift = from(30, 33, 60)
-				p.level = func(machine, d int) float64 {
-					if d >= 35 && d < 43 {
-						return nan
-					}
-					return level(machine, d)
-				}
-			}, 47, 43,
-		},
-		"two calm days do not end a drift": {
-			func(p *plant) {
-				p.shift = func(_, d int) float64 { return from(30, 33, 39)(0, d) + from(30, 41, 60)(0, d) }
-			}, 45, 33,
-		},
-		"three do": {func(p *plant) { p.shift = from(30, 33, 39) }, 42, 0},
-		"a drift that came back is new": {func(p *plant) {
-			p.shift = func(_, d int) float64 { return from(30, 33, 39)(0, d) + from(30, 42, 60)(0, d) }
-		}, 46, 42},
-		"another kind of machine comes": {
-			func(p *plant) {
-				p.machines = 60
-				p.level = func(machine, d int) float64 {
-					if machine >= 40 && d < 30 {
-						return nan
-					}
-					return 100 + 10*float64(machine)
-				}
-			}, 60, 0,
-		},
-		"the lower part of the machines goes": {
-			func(p *plant) {
-				p.level = func(machine, d int) float64 {
-					if machine < 18 && d >= 30 {
-						return nan
-					}
-					return 100 + 10*float64(machine)
-				}
-			}, 60, 0,
-		},
-		"one machine in ten goes mad": {
-			func(p *plant) {
-				p.shift = func(machine, d int) float64 {
-					return from(1e5, 33, 60)(0, d) * float64(map[bool]int{true: 1}[machine < 4])
-				}
-			}, 60, 0,
-		},
-		"a counter that gains more a day": {func(p *plant) { p.counter = true; p.shift = from(30, 33, 60) }, 37, 33},
-		"a counter of which some seem to be reset": {
-			func(p *plant) {
-				p.counter = true
-				p.shift = func(machine, d int) float64 { return 1e5 * float64(map[bool]int{true: 1}[(machine+d)%14 == 0]) }
-			}, 60, 0,
-		},
-	}
-	for name, c := range cases {
+	for name, c := range clauses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlant()

@@ -125,7 +125,8 @@ func (p period) weeks() []period {
 // Thursday.
 func weekend(day int64) bool { return ((day+4)%7+7)%7%6 == 0 }
 
-// judge holds the days after the reference, up to now, against it.
+// judge holds the days after the reference against it; now is the day that is
+// not over, and none of c.
 func (s *SensorDrift) judge(c *chronicle, reference period, now int64, sigma float64) {
 	s.Weekday, s.Weekend = c.usual(reference, false, sigma), c.usual(reference, true, sigma)
 	s.Spread = Number(c.spread(reference))
@@ -134,10 +135,10 @@ func (s *SensorDrift) judge(c *chronicle, reference period, now int64, sigma flo
 		switch {
 		case reference.holds(day):
 			before.add(c.counts[i])
-		case day >= reference.until && day < now:
+		case day >= reference.until:
 			s.Days = append(s.Days, s.day(day, c.values[i]))
 		}
-		if day >= now-recentDays && day < now {
+		if day >= now-recentDays {
 			after.add(c.counts[i])
 		}
 	}

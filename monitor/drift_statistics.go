@@ -52,6 +52,6 @@ func median(x []float64) float64 {
 func studentT(sigma, freedom float64) float64 {
 	p := func(n int) float64 { return math.Pow(sigma, float64(n)) }
 	return sigma + (p(3)+sigma)/(4*freedom) +
-		(5*p(5)+16*p(3)+3*sigma)/(96*math.Pow(freedom, 2)) +
-		(3*p(7)+19*p(5)+17*p(3)-15*sigma)/(384*math.Pow(freedom, 3))
+		(5*p(5)+16*p(3)+3*sigma)/(96*freedom*freedom) +
+		(3*p(7)+19*p(5)+17*p(3)-15*sigma)/(384*freedom*freedom*freedom)
 }

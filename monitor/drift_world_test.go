@@ -1,8 +1,8 @@
 package monitor_test
 
 import (
-	"fmt"
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
@@ -117,7 +117,7 @@ func TestAFleetAsUsualHardlyEverDrifts(t *testing.T) {
 	flagged := make([]string, seeds)
 	t.Run("seeds", func(t *testing.T) {
 		for seed := range seeds {
-			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Run(strconv.Itoa(seed), func(t *testing.T) {
 				t.Parallel()
 				days := monitor.NewDays(f)
 				w := newWorld(t, f, uint64(seed), at(referenceEnd-referenceDays-1))
@@ -165,7 +165,7 @@ func TestAShiftIsSeenWithinFourDaysAndNothingElse(t *testing.T) {
 	}
 	f := laundry(t)
 	for seed := range seeds {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			t.Parallel()
 			days := monitor.NewDays(f)
 			w := newWorld(t, f, uint64(100+seed), at(referenceEnd-referenceDays-1))

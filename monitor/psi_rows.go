@@ -3,9 +3,7 @@ package monitor
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"math/bits"
 	"slices"
@@ -46,11 +44,18 @@ type slot struct {
 	interval int64
 }
 
+// zeros returns how many zeros a hash of the slot begins with (FNV-1a, and a
+// multiplication, for its upper bits alone are weak).
 func (s slot) zeros() int {
-	h := fnv.New64a()
-	h.Write([]byte(s.machine))
-	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(s.interval))) //nolint:gosec // bits to hash
-	return bits.LeadingZeros64(h.Sum64() * 0x9e3779b97f4a7c15)         // FNV's upper bits alone are weak
+	h := uint64(14695981039346656037)
+	mix := func(b byte) { h = (h ^ uint64(b)) * 1099511628211 }
+	for i := range len(s.machine) {
+		mix(s.machine[i])
+	}
+	for shift := 0; shift < 64; shift += 8 {
+		mix(byte(s.interval >> shift)) //nolint:gosec // the lowest eight bits
+	}
+	return bits.LeadingZeros64(h * 0x9e3779b97f4a7c15)
 }
 
 // sampled is the row of a slot so far.
