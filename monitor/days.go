@@ -124,6 +124,9 @@ func (d *Days) add(item *drumbeat.Item) {
 		sums.readings[at]++
 	}
 	for s := range d.fleet.Sensors {
+		if s >= len(item.Values) {
+			break // the fleet file has more sensors than the reading knew of
+		}
 		x, c := item.Values[s], &sums.cells[at*len(d.fleet.Sensors)+s]
 		if s < len(item.Flags) {
 			if item.Flags[s]&drumbeat.FlagClipped != 0 {

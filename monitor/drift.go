@@ -24,7 +24,7 @@ type DriftInput struct {
 	Reference registry.TimeSpan
 	Now       drumbeat.Time // fleet_now (T6)
 	// Begun is when the fleet's history begins, which bounds how old an event
-	// can be; drumbeat.NoTime takes the first of Days.
+	// can be; at 0 or below it is the first of Days.
 	Begun drumbeat.Time
 
 	// View and Vectors are of the champion; without both, only sensors are
@@ -124,7 +124,7 @@ func (r *DriftReport) sensor(in *DriftInput, at int, reference period, today int
 func (r *DriftReport) features(ctx context.Context, in *DriftInput, reference, current period) error {
 	r.View, r.Hash = in.View.Name, in.View.Hash
 	begun := in.Begun
-	if begun == drumbeat.NoTime {
+	if begun <= 0 {
 		begun = in.Days.Begun()
 	}
 	seen := time.Duration(0)

@@ -29,9 +29,9 @@ import (
 // in every sensor on every day, and days resemble the day before (weather,
 // fashion), so what was found by looking cannot also be the proof.
 //
-// Taken literally, M4 flags a sensor in 4 of 10 months of the simulated laundry
-// without any shift; read like this in 1 of 20 (drift_world_test.go). A shift
-// of half the spread between machines is still flagged within four days.
+// Taken literally, M4 flags a sensor in 8 of 20 months of the simulated laundry
+// without any shift, mostly for the weather; read like this in 3 of 60. A shift
+// of four deviations is flagged after four days nearly always.
 const (
 	leastEffect    = 0.2 // of the spread between machines
 	confirmations  = 3   // days beyond the limit after the first
