@@ -52,6 +52,16 @@ func measures(k, n, right, alerts int) web.Measures {
 // newLoop makes a loop in which vibration has drifted, a retraining has made
 // version 4, and the gate refuses it for lack of failures.
 func newLoop(now drumbeat.Time) *loop {
+	l := &loop{}
+	l.models = web.Models{
+		Previous: 2, NextRetrain: now.Add(21 * dayLong), Versions: newVersions(now), Ledger: newLedger(), Runs: newRuns(now),
+	}
+	l.health = newHealth(now)
+	l.quality = newQuality(now)
+	return l
+}
+
+func newVersions(now drumbeat.Time) []web.Version {
 	const hash = "9f31c07be4a85d12f6a0"
 	gate := &web.Gate{
 		JudgedAt: now.Add(-8 * time.Hour), Sentence: "Version 4 caught 11 of 11 failures, as the champion did; 9 more failures are needed, about 16 days at this fleet's rate.",
@@ -64,68 +74,73 @@ func newLoop(now drumbeat.Time) *loop {
 			{Name: "Better than alarming always", Asked: "precision above 9.4 %", Measured: "58 %", Bound: "36.3 %", OK: true},
 		},
 	}
-	l := &loop{}
-	l.models = web.Models{
-		Previous: 2, NextRetrain: now.Add(21 * dayLong),
-		Versions: []web.Version{
-			{
-				Number: 4, Role: drumbeat.RoleChallenger, TrainedAt: date(time.March, 24), TrainedWall: date(time.November, 24), Who: "the schedule",
-				Why: "vibration has drifted since 20 Mar 2026", Horizon: 7 * dayLong, Threshold: 0.45, Hash: hash, Measures: measures(23, 23, 24, 35), Gate: gate,
-				Shadow: &web.Shadow{
-					From: date(time.March, 24), Until: now, Rows: 67_204, OnlyOne: 12, BothAbove: 402, NeitherAbove: 66_548, OnlyChampionAbove: 187,
-					OnlyChallengerAbove: 67, ChampionAlerts: 23, ChallengerAlerts: 19, CaughtByBoth: 10, CaughtByChallenger: 1,
-					Sentence: "On the same readings version 4 would have opened 19 alerts, the champion opened 23.",
-				},
-			},
-			{
-				Number: 5, Role: "challenger-2", TrainedAt: date(time.March, 25), TrainedWall: date(time.November, 24), Who: "Ana Keller", Why: "control: labels shuffled",
-				Horizon: 7 * dayLong, Threshold: 0.45, Hash: hash, Measures: measures(2, 23, 3, 41),
-			},
-			{
-				Number: 3, Role: drumbeat.RoleChampion, TrainedAt: date(time.March, 2), TrainedWall: date(time.November, 23), Who: "the schedule", Why: "monthly retraining",
-				Horizon: 7 * dayLong, Threshold: 0.45, Hash: hash, Measures: measures(23, 24, 23, 37),
-			},
-			{
-				Number: 2, Former: true, TrainedAt: date(time.February, 2), TrainedWall: date(time.November, 23), Who: "the schedule", Why: "monthly retraining",
-				Horizon: 7 * dayLong, Threshold: 0.45, Hash: hash, Measures: measures(20, 24, 20, 40),
-			},
-			{
-				Number: 1, Former: true, TrainedAt: date(time.January, 2), TrainedWall: date(time.November, 23), Who: "quickstart", Why: "the fleet's first model",
-				Horizon: 7 * dayLong, Threshold: 0.45, Hash: "11c0ffee90", Measures: measures(17, 22, 17, 44),
+	return []web.Version{
+		{
+			Number: 4, Role: drumbeat.RoleChallenger, TrainedAt: date(time.March, 24), TrainedWall: date(time.November, 24), Who: "the schedule",
+			Why: "vibration has drifted since 20 Mar 2026", Horizon: 7 * dayLong, Threshold: 0.45, Hash: hash, Measures: measures(23, 23, 24, 35), Gate: gate,
+			Shadow: &web.Shadow{
+				From: date(time.March, 24), Until: now, Rows: 67_204, OnlyOne: 12, BothAbove: 402, NeitherAbove: 66_548, OnlyChampionAbove: 187,
+				OnlyChallengerAbove: 67, ChampionAlerts: 23, ChallengerAlerts: 19, CaughtByBoth: 10, CaughtByChallenger: 1,
+				Sentence: "On the same readings version 4 would have opened 19 alerts, the champion opened 23.",
 			},
 		},
-		Ledger: []web.LedgerRow{
-			{Seq: 5, Alias: "challenger-2", To: 5, Who: "Ana Keller", Why: "control: labels shuffled", Proof: "no gate", WhenFleet: date(time.March, 25), WhenWall: date(time.November, 24)},
-			{Seq: 4, Alias: drumbeat.RoleChallenger, To: 4, Who: "the schedule", Why: "vibration has drifted", Proof: "no gate", WhenFleet: date(time.March, 24), WhenWall: date(time.November, 24)},
-			{Seq: 3, Alias: drumbeat.RoleChampion, From: 2, To: 3, Who: "Marco Rossi", Why: "passed the gate", Proof: `{"passed":true,"rows":[{"name":"enough failures","asked":20,"measured":24,"ok":true},{"name":"event recall","asked":0.99,"measured":1,"lower_bound":0.86,"ok":true}]}`, WhenFleet: date(time.March, 6), WhenWall: date(time.November, 23)},
-			{Seq: 2, Alias: drumbeat.RoleChampion, From: 1, To: 2, Who: "Marco Rossi", Why: "version 1 rings too often; the summer's failures are missing, and we know it", Proof: `{"passed":false}`, WhenFleet: date(time.February, 4), WhenWall: date(time.November, 23)},
-			{Seq: 1, Alias: drumbeat.RoleChampion, To: 1, Who: "quickstart", Why: "the fleet's first champion: no gate", Proof: "no gate", WhenFleet: date(time.January, 2), WhenWall: date(time.November, 23)},
+		{
+			Number: 5, Role: "challenger-2", TrainedAt: date(time.March, 25), TrainedWall: date(time.November, 24), Who: "Ana Keller", Why: "control: labels shuffled",
+			Horizon: 7 * dayLong, Threshold: 0.45, Hash: hash, Measures: measures(2, 23, 3, 41),
 		},
-		Runs: []web.Run{
-			{
-				ID: "r-8f21", Reason: "Somebody asked: new belts since February", Who: "Ana Keller", State: web.RunRunning, WhenFleet: now.Add(-time.Hour), WhenWall: date(time.November, 25),
-				Steps: []web.RunStep{
-					{Name: "label", State: web.RunDone, Seconds: 1.2}, {Name: "dataset", State: web.RunDone, Seconds: 3.4}, {Name: "train", State: web.RunRunning, Seconds: 8},
-					{Name: "evaluate", State: web.RunWaiting}, {Name: "register", State: web.RunWaiting},
-				},
-			},
-			{
-				ID: "r-71bb", Reason: "Vibration has drifted since 20 Mar 2026", Who: "the schedule", State: web.RunDone, WhenFleet: date(time.March, 24), WhenWall: date(time.November, 24), Version: 4,
-				Steps: []web.RunStep{
-					{Name: "label", State: web.RunDone, Seconds: 1.1}, {Name: "dataset", State: web.RunDone, Seconds: 3.1}, {Name: "train", State: web.RunDone, Seconds: 21},
-					{Name: "evaluate", State: web.RunDone, Seconds: 6.4}, {Name: "register", State: web.RunDone, Seconds: 0.2},
-				},
-			},
-			{
-				ID: "r-5e03", Reason: "Monthly retraining", Who: "the schedule", State: web.RunFailed, WhenFleet: date(time.February, 2), WhenWall: date(time.November, 23),
-				Error: "Train version: the failure log ends on 14 Jan 2026, so nothing after 7 Jan is labelled: load the log, then retry.",
-				Steps: []web.RunStep{{Name: "label", State: web.RunDone, Seconds: 0.9}, {Name: "dataset", State: web.RunFailed, Seconds: 0.1}, {Name: "train", State: web.RunWaiting}},
-			},
+		{
+			Number: 3, Role: drumbeat.RoleChampion, TrainedAt: date(time.March, 2), TrainedWall: date(time.November, 23), Who: "the schedule", Why: "monthly retraining",
+			Horizon: 7 * dayLong, Threshold: 0.45, Hash: hash, Measures: measures(23, 24, 23, 37),
+		},
+		{
+			Number: 2, Former: true, TrainedAt: date(time.February, 2), TrainedWall: date(time.November, 23), Who: "the schedule", Why: "monthly retraining",
+			Horizon: 7 * dayLong, Threshold: 0.45, Hash: hash, Measures: measures(20, 24, 20, 40),
+		},
+		{
+			Number: 1, Former: true, TrainedAt: date(time.January, 2), TrainedWall: date(time.November, 23), Who: "quickstart", Why: "the fleet's first model",
+			Horizon: 7 * dayLong, Threshold: 0.45, Hash: "11c0ffee90", Measures: measures(17, 22, 17, 44),
 		},
 	}
-	l.health = newHealth(now)
-	l.quality = newQuality(now)
-	return l
+}
+
+func newLedger() []web.LedgerRow {
+	return []web.LedgerRow{
+		{Seq: 5, Alias: "challenger-2", To: 5, Who: "Ana Keller", Why: "control: labels shuffled", Proof: "no gate", WhenFleet: date(time.March, 25), WhenWall: date(time.November, 24)},
+		{Seq: 4, Alias: drumbeat.RoleChallenger, To: 4, Who: "the schedule", Why: "vibration has drifted", Proof: "no gate", WhenFleet: date(time.March, 24), WhenWall: date(time.November, 24)},
+		{Seq: 3, Alias: drumbeat.RoleChampion, From: 2, To: 3, Who: "Marco Rossi", Why: "passed the gate", Proof: `{"passed":true,"rows":[{"name":"enough failures","asked":20,"measured":24,"ok":true},{"name":"event recall","asked":0.99,"measured":1,"lower_bound":0.86,"ok":true}]}`, WhenFleet: date(time.March, 6), WhenWall: date(time.November, 23)},
+		{Seq: 2, Alias: drumbeat.RoleChampion, From: 1, To: 2, Who: "Marco Rossi", Why: "version 1 rings too often; the summer's failures are missing, and we know it", Proof: `{"passed":false}`, WhenFleet: date(time.February, 4), WhenWall: date(time.November, 23)},
+		{Seq: 1, Alias: drumbeat.RoleChampion, To: 1, Who: "quickstart", Why: "the fleet's first champion: no gate", Proof: "no gate", WhenFleet: date(time.January, 2), WhenWall: date(time.November, 23)},
+	}
+}
+
+func newRuns(now drumbeat.Time) []web.Run {
+	return []web.Run{
+		{
+			ID: "r-8f21", Reason: "Somebody asked: new belts since February", Who: "Ana Keller", State: web.RunRunning, WhenFleet: now.Add(-time.Hour), WhenWall: date(time.November, 25),
+			Steps: []web.RunStep{
+				{Name: "label", State: web.RunDone, Seconds: 1.2},
+				{Name: "dataset", State: web.RunDone, Seconds: 3.4},
+				{Name: "train", State: web.RunRunning, Seconds: 8},
+				{Name: "evaluate", State: web.RunWaiting},
+				{Name: "register", State: web.RunWaiting},
+			},
+		},
+		{
+			ID: "r-71bb", Reason: "Vibration has drifted since 20 Mar 2026", Who: "the schedule", State: web.RunDone, WhenFleet: date(time.March, 24), WhenWall: date(time.November, 24), Version: 4,
+			Steps: []web.RunStep{
+				{Name: "label", State: web.RunDone, Seconds: 1.1},
+				{Name: "dataset", State: web.RunDone, Seconds: 3.1},
+				{Name: "train", State: web.RunDone, Seconds: 21},
+				{Name: "evaluate", State: web.RunDone, Seconds: 6.4},
+				{Name: "register", State: web.RunDone, Seconds: 0.2},
+			},
+		},
+		{
+			ID: "r-5e03", Reason: "Monthly retraining", Who: "the schedule", State: web.RunFailed, WhenFleet: date(time.February, 2), WhenWall: date(time.November, 23),
+			Error: "Train version: the failure log ends on 14 Jan 2026, so nothing after 7 Jan is labelled: load the log, then retry.",
+			Steps: []web.RunStep{{Name: "label", State: web.RunDone, Seconds: 0.9}, {Name: "dataset", State: web.RunFailed, Seconds: 0.1}, {Name: "train", State: web.RunWaiting}},
+		},
+	}
 }
 
 func newHealth(now drumbeat.Time) web.Health {

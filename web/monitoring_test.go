@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,26 +23,23 @@ import (
 // monitoring are the pages of the monitoring loop.
 var monitoring = []string{"/health", "/quality", "/models", "/models/4", "/models/4/promote", "/models/rollback", "/models/retrain"}
 
+// line is what the page's script reads of a line.
+type line struct {
+	Name   string     `json:"name"`
+	Times  []int64    `json:"times"`
+	Values []*float64 `json:"values"`
+	High   []*float64 `json:"high"`
+	Since  int64      `json:"since"`
+}
+
 // plots reads the lines that a page carries.
-func plots(t *testing.T, body string) []struct {
-	Name, Summary string
-	Times         []int64
-	Values        []*float64
-	Low, High     []*float64
-	Since         int64
-} {
+func plots(t *testing.T, body string) []line {
 	t.Helper()
 	found := regexp.MustCompile(`data-plots="([^"]*)"`).FindStringSubmatch(body)
 	if found == nil {
 		t.Fatal("the page carries no lines")
 	}
-	var list []struct {
-		Name, Summary string
-		Times         []int64
-		Values        []*float64
-		Low, High     []*float64
-		Since         int64
-	}
+	var list []line
 	if err := json.Unmarshal([]byte(html.UnescapeString(found[1])), &list); err != nil {
 		t.Fatalf("lines: %v", err)
 	}
@@ -264,7 +262,7 @@ func TestLongListsAreBounded(t *testing.T) {
 	for i := range 5000 {
 		m.Versions = append(m.Versions, web.Version{Number: drumbeat.ModelVersion(100 + i), Why: "again"})
 		m.Ledger = append(m.Ledger, web.LedgerRow{Seq: int64(i), Alias: drumbeat.RoleChampion, To: 1, Proof: strings.Repeat("p", 100_000)})
-		m.Runs = append(m.Runs, web.Run{ID: fmt.Sprint(i), State: web.RunDone})
+		m.Runs = append(m.Runs, web.Run{ID: strconv.Itoa(i), State: web.RunDone})
 		h.loop.health.Triggers = append(h.loop.health.Triggers, web.Trigger{Kind: "schedule", Since: h.now})
 		d := h.loop.health.Drift
 		d.Features = append(d.Features, web.FeatureDrift{Name: fmt.Sprint("f", i), Level: web.LevelNone})

@@ -88,6 +88,10 @@ func (b *board) promotion(r *http.Request) (*decisionView, error) {
 		v.Send = fmt.Sprintf("Overrule the gate: promote version %d", n)
 		v.ReasonWord = "Why do you overrule the gate?"
 		v.ReasonHint = "The ledger keeps your words, your name and what the gate said, for good."
+		if proof.Gate == nil {
+			v.Send = fmt.Sprintf("Promote version %d without the gate", n)
+			v.ReasonWord = "Why, though the gate has not judged it?"
+		}
 	}
 	return v, nil
 }

@@ -81,7 +81,8 @@ func (s *Site) loadPages() (map[string]*template.Template, error) {
 		"words": words, "short": shortHash, "width": func(low, high int) int { return max(4, high-low) },
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "fleet", "machine", "alerts", "sign-in", "error",
+	for _, name := range []string{
+		"overview", "fleet", "machine", "alerts", "sign-in", "error",
 		"models", "version", "decide", "health", "quality",
 	} {
 		t, err := template.New("layout.html").Funcs(functions).

@@ -111,22 +111,3 @@ func (m *Models) challengers() []*Version {
 	})
 	return list
 }
-
-// flagged are the sensors that have moved.
-func (d *Drift) flagged() []*SensorDrift {
-	var list []*SensorDrift
-	for i := range d.Sensors {
-		if d.Sensors[i].Flagged {
-			list = append(list, &d.Sensors[i])
-		}
-	}
-	return list
-}
-
-// plainDate writes a day without its weekday.
-func plainDate(t drumbeat.Time) string {
-	if t == drumbeat.NoTime {
-		return "–"
-	}
-	return t.Std().Format("2 Jan 2006")
-}

@@ -122,6 +122,14 @@ func day(t drumbeat.Time) string {
 	return t.Std().Format("Mon 2 Jan 2006")
 }
 
+// plainDate writes a day without its weekday.
+func plainDate(t drumbeat.Time) string {
+	if t == drumbeat.NoTime {
+		return "–"
+	}
+	return t.Std().Format("2 Jan 2006")
+}
+
 func clock(t drumbeat.Time) string {
 	if t == drumbeat.NoTime {
 		return "–"
