@@ -173,8 +173,16 @@ func TestWhatIsUnusualIsSaidAndNothingElse(t *testing.T) {
 		"the oddity is more than three days old": func(q *web.Quality) { q.Days[44].Kept = 6300; shiftDays(q, 2) },
 		"there is no week to compare with":       func(q *web.Quality) { q.Days = q.Days[len(q.Days)-8:] },
 		"it is usual":                            func(q *web.Quality) { everyDay(q, func(d *web.QualityDay) { d.Late, d.Flags[1].Jump = 412, 240 }) },
-		"it is of a few":                         func(q *web.Quality) { q.Days[42].Late, q.Days[42].Flags[1].Jump = 19, 19 },
-		"it is small":                            func(q *web.Quality) { q.Days[42].Late, q.Days[42].Flags[1].Jump = 25, 25 },
+		"it is of a few": func(q *web.Quality) { // though of many per cent
+			everyDay(q, func(d *web.QualityDay) {
+				d.Kept, d.Duplicate, d.Late = 1000, 0, 0
+				for i := range d.Flags {
+					d.Flags[i] = web.SensorFlags{Values: 1000}
+				}
+			})
+			q.Days[42].Late, q.Days[42].Flags[1].Jump = 19, 19
+		},
+		"it is small": func(q *web.Quality) { q.Days[42].Late, q.Days[42].Flags[1].Jump = 25, 25 },
 	} {
 		h := newHouse(t)
 		change(&h.loop.quality)

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +120,23 @@ func TestWhatMachinesAndPeopleWriteIsShownAsText(t *testing.T) {
 		}
 		if strings.Contains(body, "<script>alert") {
 			t.Errorf("%s: a script got through", path)
+		}
+	}
+}
+
+func TestLinksLeadToMachinesOfAnyName(t *testing.T) {
+	h := newHouse(t)
+	for _, id := range []drumbeat.MachineID{"hall 2/W 1", "W?1#2", "W%2F1", "Wäscher+1", `W"1'`} {
+		h.machines[0].ID = id
+		_, body := h.get(t, access.Viewer, "/fleets/laundry/?q="+url.QueryEscape(string(id)))
+		found := regexp.MustCompile(`class="tile [a-z_]+" href="([^"]+)"`).FindStringSubmatch(body)
+		if found == nil {
+			t.Errorf("%s is not found", id)
+			continue
+		}
+		status, body := h.get(t, access.Viewer, html.UnescapeString(found[1]))
+		if status != http.StatusOK || !strings.Contains(html.UnescapeString(body), "<h1>"+string(id)+"</h1>") {
+			t.Errorf("%s leads to %s: %d", id, found[1], status)
 		}
 	}
 }
