@@ -30,6 +30,7 @@ type Drift struct {
 // SensorDrift is whether one sensor has moved.
 type SensorDrift struct {
 	Name    string // as the fleet's Sensors have it
+	Counter bool   // its figures are of the increase of a day
 	Flagged bool
 	Since   drumbeat.Time // the first of the days, NoTime unless flagged
 	Shift   float64       // in the sensor's unit; NaN is unknown
@@ -68,10 +69,13 @@ const (
 // FeatureDrift is whether one served feature has moved.
 type FeatureDrift struct {
 	Name     string
-	MadeOf   []string // the sensors that it is made of
+	Title    string   // "" is the name in words
+	MadeOf   []string // the sensors, logs and attributes that it is made of
+	Flagged  bool     // significant, and more than weeks move by themselves
 	PSI      float64  // population stability index; NaN is unknown
-	Level    Level
-	Effect   float64 // difference of means in standard deviations; NaN is unknown
+	Usual    float64  // the largest PSI of a week of the reference; NaN is unknown
+	Level    Level    // what is none of the levels counts as unknown
+	Effect   float64  // difference of means in standard deviations; NaN is unknown
 	Sentence string
 }
 
@@ -92,6 +96,14 @@ func (l sensorLine) Sign() sign {
 	return sign{signGood, "As usual", ""}
 }
 
+// Title is the sensor's, saying what is taken of a counter.
+func (l sensorLine) Title() string {
+	if l.Counter {
+		return l.Sensor.Title + ", increase of a day"
+	}
+	return l.Sensor.Title
+}
+
 // ShiftText is the shift in the sensor's unit, with its sign.
 func (l sensorLine) ShiftText() string { return unitText(signed(l.Shift), l.Sensor.Unit) }
 
@@ -108,10 +120,29 @@ func (f FeatureDrift) Sign() sign {
 	case LevelSlight:
 		return sign{signRunning, "Slightly moved", ""}
 	case LevelSignificant:
-		return sign{signWarn, "Moved", ""}
+		if !f.Flagged {
+			return sign{signRunning, "No more than usual", ""}
+		}
+		return sign{signWarn, "Has moved", ""}
 	case LevelUnknown:
 	}
 	return sign{signUnknown, "Cannot be judged", ""}
+}
+
+// Words are what the feature is called.
+func (f FeatureDrift) Words() string {
+	if f.Title != "" {
+		return f.Title
+	}
+	return words(f.Name)
+}
+
+// UsualText says how much weeks move by themselves, "" where nobody knows.
+func (f FeatureDrift) UsualText() string {
+	if math.IsNaN(f.Usual) || f.Usual <= 0 {
+		return ""
+	}
+	return "weeks differ by " + decimals(f.Usual, 2)
 }
 
 // Of names the sensors that a feature is made of.
@@ -135,7 +166,7 @@ func (b *board) driftView(v *healthView, d *Drift) error {
 		}
 	}
 	slices.SortStableFunc(v.Features, func(x, y FeatureDrift) int {
-		return cmp.Or(cmp.Compare(x.Level.order(), y.Level.order()), -cmp.Compare(x.PSI, y.PSI))
+		return cmp.Or(flagOrder(x.Flagged, y.Flagged), cmp.Compare(x.Level.order(), y.Level.order()), -cmp.Compare(x.PSI, y.PSI))
 	})
 	if d.Predictions.Level != "" {
 		v.Features = slices.Insert(v.Features, 0, d.Predictions)
@@ -170,7 +201,10 @@ func flagOrder(x, y bool) int {
 
 // order puts what has moved most first.
 func (l Level) order() int {
-	return slices.Index([]Level{LevelSignificant, LevelSlight, LevelUnknown, LevelNone}, l)
+	if at := slices.Index([]Level{LevelSignificant, LevelSlight, LevelUnknown, LevelNone}, l); at >= 0 {
+		return at
+	}
+	return LevelUnknown.order()
 }
 
 // sensor is the fleet's sensor of a name, or one that is named only.
@@ -189,7 +223,7 @@ func (b *board) sensor(name string) Sensor {
 // driftPlot is a sensor's daily means with the band that each may lie in.
 func driftPlot(line sensorLine, sigma float64) plot {
 	p := plot{
-		Name: line.Sensor.Title, Title: line.Sensor.Title, Unit: line.Sensor.Unit, Decimals: max(2, min(line.Sensor.Decimals, 3)), // a mean has more than a reading
+		Name: line.Sensor.Title, Title: line.Title(), Unit: line.Sensor.Unit, Decimals: max(2, min(line.Sensor.Decimals, 3)), // a mean has more than a reading
 		Summary: line.Sentence,
 	}
 	if line.Flagged && line.Since != drumbeat.NoTime {

@@ -45,7 +45,7 @@ type Live struct {
 	RetrainBelow, WarnBelow, HealthyAbove float64
 
 	Caught, Missed int
-	Immature       int // failures and alerts that cannot be judged yet
+	Immature       int // failures that cannot be judged yet
 	Unknown        int // alerts of which nobody can say whether they were right
 	Unobservable   int // failures of machines that said nothing
 }
@@ -166,7 +166,7 @@ func counts(l *Live) []countLine {
 	return []countLine{
 		{"Foretold", "failures with an alert in time", l.Caught},
 		{"Missed", "failures without one", l.Missed},
-		{"Too young", "failures and alerts that cannot be judged yet", l.Immature},
+		{"Too young", "failures that cannot be judged yet", l.Immature},
 		{"Unclear", "alerts of which nobody can say whether they were right", l.Unknown},
 		{"Unseen", "failures of machines that sent nothing; not counted", l.Unobservable},
 	}

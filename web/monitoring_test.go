@@ -68,7 +68,7 @@ func TestDriftIsShownWithItsBandByDayType(t *testing.T) {
 	h := newHouse(t)
 	_, body := h.get(t, access.Viewer, "/fleets/laundry/health")
 	body = html.UnescapeString(body)
-	for _, want := range []string{"<h1>1 sensor has moved</h1>", "20 Mar 2026", "+3.21 Hz", "+0.92", "Slightly moved", "it only grows"} {
+	for _, want := range []string{"<h1>1 sensor has moved</h1>", "20 Mar 2026", "+3.21 Hz", "+0.92", "Slightly moved", "it only grows", "No more than usual", "weeks differ by 0.08", "increase of a day"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -24,7 +24,7 @@ func TestPromotingSaysWhatFollowsAndWhatTheGateSaid(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Make version 4 the champion?", "it alone opens alerts", "Version 3 steps down", "Refused by the gate", "1 of 6 demands not met",
-		"9 more failures, about 16 days", "Overrule the gate", `name="champion" value="3"`, `name="reason"`,
+		"9 more failures, about 16 days", "Better than alarming always", "Overrule the gate", `name="champion" value="3"`, `name="reason"`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the question lacks %q", want)

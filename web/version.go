@@ -73,10 +73,11 @@ type Gate struct {
 
 // GateRow is one demand of the gate. Texts are for people: "at least 99 %".
 type GateRow struct {
-	Name, Asked, Measured string
-	Bound                 string // the lower bound, "" where there is none
-	OK                    bool
-	Missing               string // the evidence that is missing, "" if none is
+	Name            string // enough_failures, event_recall, …, or in words
+	Asked, Measured string
+	Bound           string // the lower bound, "" where there is none
+	OK              bool
+	Missing         string // the evidence that is missing, "" if none is
 }
 
 // Shadow compares a challenger with the champion on the readings that both
@@ -88,7 +89,8 @@ type Shadow struct {
 	// Both, neither and one of them above the threshold: rows.
 	BothAbove, NeitherAbove, OnlyChampionAbove, OnlyChallengerAbove int
 
-	ChampionAlerts, ChallengerAlerts int
+	ChampionAlerts, ChallengerAlerts       int
+	ChampionPrecision, ChallengerPrecision Share // of those that can be judged by now
 	// Of the failures that can be judged by now.
 	CaughtByBoth, CaughtByChampion, CaughtByChallenger, CaughtByNone int
 	Sentence                                                         string
@@ -231,6 +233,37 @@ func (r GateRow) Sign() sign {
 		return sign{signGood, "Met", ""}
 	}
 	return sign{signRefused, "Not met", ""}
+}
+
+// Title names a demand in words.
+func (r GateRow) Title() string {
+	switch r.Name {
+	case "enough_failures":
+		return "Enough failures"
+	case "event_recall":
+		return "Failures foretold"
+	case "not_worse_than_champion":
+		return "Not worse than the champion"
+	case "precision":
+		return "Alerts that were right"
+	case "false_alarms":
+		return "False alarms"
+	case "better_than_always":
+		return "Better than alarming always"
+	}
+	return words(r.Name)
+}
+
+// Lack is the evidence that is missing: a demand that is not met though none
+// is missing has been answered.
+func (r GateRow) Lack() string {
+	switch {
+	case r.Missing != "":
+		return r.Missing
+	case r.OK:
+		return "none"
+	}
+	return "none: this is the answer"
 }
 
 // Agreement is the share of rows on which both say the same.
