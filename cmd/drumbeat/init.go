@@ -54,7 +54,7 @@ func (c *initCommand) Run(ctx context.Context, p *process) error {
 	if horizon < time.Minute || horizon > 366*strict.Day {
 		return fmt.Errorf("--horizon %s: want 1m to 366d: %w", c.Horizon, drumbeat.ErrInvalid)
 	}
-	opts := propose.Options{Name: c.Name, Horizon: horizon, Folder: filepath.Base(c.From), Fits: func(folder fs.FS) error {
+	opts := propose.Options{Name: c.Name, Horizon: horizon, Folder: filepath.Base(c.From), Now: drumbeat.At(wallNow()), Fits: func(folder fs.FS) error {
 		_, err := loadView(folder)
 		return err
 	}}
@@ -111,6 +111,11 @@ func (c *initCommand) print(p *process, r *proposed, folder string) error {
 	ready := &r.Readiness
 	fmt.Fprintf(&b, "\n%d machines, %.0f days, data on %.0f %% of the machine-days; %d failures of %d machines (%.2f a machine and year)\n",
 		ready.Machines, ready.Days, 100*ready.MachineDays, ready.FailuresSeen, ready.MachinesFailed, ready.PerMachineYear)
+	for i, gap := range ready.Gaps {
+		if i == 0 && gap.Days >= 1 {
+			fmt.Fprintf(&b, "longest gap: %.0f days of %s, from %s\n", gap.Days, gap.Machine, gap.From)
+		}
+	}
 	fmt.Fprintf(&b, "can these data foretell failures? %s\n\n", ready.Sentence)
 	for _, out := range r.LeftOut {
 		fmt.Fprintf(&b, "left out: %s %s\n", out.Column, out.Reason)

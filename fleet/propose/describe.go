@@ -46,6 +46,12 @@ func (d *draft) fileDoubts() {
 				"the import makes them dead letters", plural(p.unreadable, "row"))
 		}
 	}
+	for _, p := range d.profiles() {
+		if p.future > 0 {
+			d.doubt(p.name, "has %s of after now: the import sets them aside as from the future, and they count for nothing here",
+				plural(p.future, "row"))
+		}
+	}
 	for _, s := range d.sheets {
 		used := slices.ContainsFunc(d.profiles(), func(p *profile) bool { return p.sheet == s })
 		told := slices.ContainsFunc(d.out.Doubts, func(doubt Doubt) bool { return doubt.Place == s.name })

@@ -72,8 +72,6 @@ func (l *featureList) add(name, rest string, args ...any) bool {
 	return true
 }
 
-func (l *featureList) heading(text string) { l.lines = append(l.lines, "  # "+text) }
-
 // features writes features.yaml.
 func (d *draft) features(minHistory time.Duration, how lean) []byte {
 	w := d.windows()

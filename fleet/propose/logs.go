@@ -11,18 +11,17 @@ import (
 
 // logbook is a proposed log.
 type logbook struct {
-	name         string
-	p            *profile
-	time         string // the payload's field, "" for the default
-	kind         int    // the type's column, -1 without one
-	kindField    string
-	detail       int // -1 without one
-	detailField  string
-	id           int // -1 without one
-	types        []string
-	censors      []string // types of maintenance that was not planned
-	notes        []string
-	columnsNamed bool
+	name        string
+	p           *profile
+	time        string // the payload's field, "" for the default
+	kind        int    // the type's column, -1 without one
+	kindField   string
+	detail      int // -1 without one
+	detailField string
+	id          int // -1 without one
+	types       []string
+	censors     []string // types of maintenance that was not planned
+	notes       []string
 }
 
 // findLog describes a log's table.
@@ -89,6 +88,11 @@ func (d *draft) logDoubts() {
 				"rows before it train nothing (censors)", strings.Join(l.censors, ", "))
 		}
 	}
+	for _, l := range d.logbooks {
+		if strings.HasPrefix(l.p.log, fleet.FailureLog+"_") {
+			d.doubt("logs."+l.name, "%s looks like failures too, but one log tells of them: join the files", l.p.name)
+		}
+	}
 	switch {
 	case failure:
 	case len(d.logbooks) > 0:
@@ -147,7 +151,7 @@ func (d *draft) entryDoubts(l *logbook, add func(string, ...any)) {
 func (d *draft) failureDoubts(l *logbook, add func(string, ...any)) {
 	var repairs []string
 	for _, typ := range l.types {
-		if hasPart(wordsOf(typ), "repair", "replac", "maint", "inspect", "service", "fixed", "preventive", "scheduled", "ok") {
+		if hasPart(wordsOf(typ), "repair", "replac", "maint", "inspect", "service", "fixed", "preventive", "scheduled") {
 			repairs = append(repairs, typ)
 		}
 	}

@@ -38,6 +38,9 @@ type Options struct {
 	File string
 	// Horizon is how far ahead a failure counts; 0 is 7 days.
 	Horizon time.Duration
+	// Now is the wall clock: the import sets aside what was measured later (T7).
+	// NoTime, and 0, is no bound.
+	Now drumbeat.Time
 	// Fits says whether a proposal's files load, by limits that other packages
 	// know, such as the size of a record (S1); a leaner proposal follows one
 	// that does not. Nil asks only fleet.Load.
@@ -150,6 +153,14 @@ func (d *draft) propose(ctx context.Context, tables []*table) (*Proposal, error)
 			d.opts.Name, drumbeat.ErrInvalid)
 	}
 	d.describe()
+	if len(d.sensors) == 0 {
+		var reasons []string
+		for _, out := range d.out.LeftOut {
+			reasons = append(reasons, out.Column+" "+out.Reason)
+		}
+		return nil, fmt.Errorf("propose a fleet: no column of %s can be a sensor (%s): %w",
+			d.telemetry.name, strings.Join(reasons, "; "), drumbeat.ErrInvalid)
+	}
 	minHistory := d.minHistory()
 	d.out.Readiness = readiness(d.telemetry, d.failed, d.horizon, minHistory)
 	d.out.Readiness.RowsAfterLast = d.telemetry.afterLast
@@ -208,7 +219,7 @@ func (d *draft) read(ctx context.Context) error {
 		if s.role != roleLog && s != machines {
 			continue
 		}
-		p, err := scan(ctx, s, nil)
+		p, err := scan(ctx, s, nil, d.latest())
 		if err != nil {
 			return err
 		}
@@ -221,15 +232,27 @@ func (d *draft) read(ctx context.Context) error {
 	slices.SortStableFunc(d.logs, func(a, b *profile) int { return cmp.Compare(logRank(a.log), logRank(b.log)) })
 	d.failures()
 	var err error
-	if d.telemetry, err = scan(ctx, telemetry, d.failed); err != nil {
+	if d.telemetry, err = scan(ctx, telemetry, d.failed, d.latest()); err != nil {
 		return err
 	}
 	if len(d.telemetry.order) == 0 {
 		return fmt.Errorf("propose a fleet: none of the %d rows of %s can be read: %w",
 			d.telemetry.read, telemetry.name, drumbeat.ErrInvalid)
 	}
+	if p, kind := d.telemetry, d.telemetry.typeColumn(); kind >= 0 && p.cols[kind].kind == kindText && p.conflicts*3 > p.steps {
+		return fmt.Errorf("propose a fleet: %s has a row for each sensor (its column %s says which): the import reads a column for each, "+
+			"so turn it round first: %w", p.name, p.cols[kind].name, drumbeat.ErrInvalid)
+	}
 	d.listFiles()
 	return nil
+}
+
+// latest is the time after which a row is one from the future.
+func (d *draft) latest() drumbeat.Time {
+	if d.opts.Now <= 0 {
+		return drumbeat.NoTime
+	}
+	return d.opts.Now.Add(fleet.Ahead)
 }
 
 // logRank puts failures first, then maintenance.

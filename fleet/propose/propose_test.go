@@ -25,7 +25,7 @@ import (
 func TestAFolderBecomesAFleet(t *testing.T) {
 	w := newWorld()
 	folder := w.files()
-	p := proposal(t, folder, propose.Options{})
+	p := proposal(t, folder)
 	golden(t, "plain/fleet.yaml", text(t, p, fleet.FileName))
 	golden(t, "plain/features.yaml", text(t, p, propose.ViewFile))
 	want := map[string]int{"machine": 8, "reading": 8 * 480, "failure": 80, "maintenance": 80}
@@ -59,21 +59,26 @@ func TestRealDataIsRecognizedWithoutHelp(t *testing.T) {
 	}{
 		"azure daily": {
 			azure(t), "error failure machines maintenance telemetry", volts, strict.Day, "window_end", propose.Ready,
-			[3]int{411, 120, 153}, 702, "2016-01-01T06:00:00Z",
+			[3]int{411, 120, 153},
+			702, "2016-01-01T06:00:00Z",
 		},
 		"azure hourly": { // train's own report has the same parts; that of the daily file 411, 123 and 150
 			filepath.Join(azure(t), "hourly-20-machines-90-days"), "error failure machines maintenance telemetry", volts, time.Hour,
-			"datetime", propose.NotYet, [3]int{18, 7, 6}, 37, "2015-04-01T05:00:00Z",
+			"datetime", propose.NotYet,
+			[3]int{18, 7, 6},
+			37, "2015-04-01T05:00:00Z",
 		},
 		"simulated": {
 			dir, "failure machines maintenance telemetry",
 			[]string{"temperature_c", "vibration_hz", "pressure_bar", "power_kw", "runtime_hours", "error_code_count"},
-			15 * time.Minute, "timestamp", propose.NotYet, [3]int{-1}, -1, "",
+			15 * time.Minute, "timestamp", propose.NotYet,
+			[3]int{-1},
+			-1, "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := os.DirFS(c.from)
-			p := proposal(t, folder, propose.Options{})
+			p := proposal(t, folder)
 			var roles []string
 			for _, f := range p.Files {
 				roles = append(roles, f.Role)
@@ -114,7 +119,7 @@ func TestRealDataIsRecognizedWithoutHelp(t *testing.T) {
 func TestTheSimulatorsFleetIsFoundAgain(t *testing.T) {
 	dir := t.TempDir()
 	simulate(t, dir, 20, 60)
-	got := load(t, proposal(t, os.DirFS(dir), propose.Options{}))
+	got := load(t, proposal(t, os.DirFS(dir)))
 	want := laundry(t)
 	for i := range want.Sensors {
 		w, g := &want.Sensors[i], &got.Sensors[i]
@@ -144,8 +149,8 @@ func TestTheSimulatorsFleetIsFoundAgain(t *testing.T) {
 func TestRecordsOfATopicMakeTheSameFleetAsTheirFiles(t *testing.T) {
 	w := newWorld()
 	folder := w.files()
-	fromFiles := load(t, proposal(t, folder, propose.Options{}))
-	p, err := propose.FromRecords(context.Background(), records(t, proposal(t, folder, propose.Options{}), folder),
+	fromFiles := load(t, proposal(t, folder))
+	p, err := propose.FromRecords(context.Background(), records(t, proposal(t, folder), folder),
 		propose.Options{Folder: "plant 7"})
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +194,7 @@ func TestAFleetOfAnyCadenceLoads(t *testing.T) {
 					return w.number(w.random.NormFloat64())
 				}})
 			}
-			p := proposal(t, w.files(), propose.Options{})
+			p := proposal(t, w.files())
 			if got := load(t, p).Cadence; got != cadence {
 				t.Errorf("got %s", got)
 			}
@@ -204,7 +209,7 @@ func TestNothingIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	p := proposal(t, newWorld().files(), propose.Options{})
+	p := proposal(t, newWorld().files())
 	for name := range map[string]bool{fleet.FileName: true, propose.ViewFile: true} {
 		if err := root.WriteFile(name, []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)

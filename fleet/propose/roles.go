@@ -166,7 +166,7 @@ func (s *sheet) guessRole() role {
 		return roleLog
 	case s.regular >= 0.5, hasPart(words, "telemetry", "sensor", "reading", "measure", "scada"):
 		return roleTelemetry
-	case s.typeColumn() >= 0 && numbers < 3 && !(math.IsNaN(s.regular)):
+	case s.typeColumn() >= 0 && numbers < 3 && !math.IsNaN(s.regular):
 		return roleLog
 	}
 	return roleTelemetry

@@ -17,6 +17,7 @@ type profile struct {
 	*sheet
 	read       int // rows
 	unreadable int // rows that are none, or name no machine or no time
+	future     int // rows that the import would set aside (T5), and that count for nothing else
 	stats      []stat
 	machines   map[string]*track
 	order      []*track // as they were met
@@ -105,36 +106,26 @@ func (f *failures) near(times []drumbeat.Time, t drumbeat.Time) (after, before b
 	return after, before
 }
 
-// scan reads the table to its end.
-func scan(ctx context.Context, s *sheet, failed *failures) (*profile, error) {
-	p, fallback, err := scanOnce(ctx, s, failed)
+// scan reads the table to its end. What was measured after latest is counted
+// alone, unless that is NoTime.
+func scan(ctx context.Context, s *sheet, failed *failures, latest drumbeat.Time) (*profile, error) {
+	p, fallback, err := scanOnce(ctx, s, failed, latest)
 	if err == nil && fallback > p.read/100 && s.time >= 0 && s.cols[s.time].format.other != "" {
 		s.cols[s.time].format = s.cols[s.time].format.otherWay()
 		s.cols[s.time].proven = true
-		p, _, err = scanOnce(ctx, s, failed)
+		p, _, err = scanOnce(ctx, s, failed, latest)
 	}
 	return p, err
 }
 
 // scanOnce also counts the times that only the other order of day and month
 // reads.
-func scanOnce(ctx context.Context, s *sheet, failed *failures) (p *profile, otherWay int, err error) {
-	p = &profile{
-		sheet: s, machines: map[string]*track{}, failed: failed, first: drumbeat.NoTime, last: drumbeat.NoTime,
-		stats: make([]stat, len(s.cols)),
-	}
-	for i := range p.stats {
-		p.stats[i] = stat{min: math.Inf(1), max: math.Inf(-1)}
-		if s.role != roleTelemetry || s.cols[i].kind == kindText {
-			p.stats[i].texts = map[string]int{}
-		}
-	}
-	var c, other clock
+func scanOnce(ctx context.Context, s *sheet, failed *failures, latest drumbeat.Time) (p *profile, otherWay int, err error) {
+	p = newProfile(s, failed)
+	times := columnTimes{sheet: s}
 	if s.time >= 0 {
-		c.format = s.cols[s.time].format
-		other.format = c.format.otherWay()
+		times.begin()
 	}
-	unproven := s.time >= 0 && c.format.other != "" && !s.cols[s.time].proven
 	seed := maphash.MakeSeed()
 	values := make([]float64, len(s.cols))
 	kind := s.typeColumn()
@@ -150,16 +141,13 @@ func scanOnce(ctx context.Context, s *sheet, failed *failures) (p *profile, othe
 		t := drumbeat.NoTime
 		if s.time >= 0 {
 			var ok bool
-			if t, ok = c.read(cells[s.time]); !ok {
+			if t, ok = times.read(cells[s.time]); !ok {
 				p.unreadable++
-				if _, ok := other.read(cells[s.time]); other.format.layout != "" && ok {
-					otherWay++
-				}
 				continue
 			}
-			if unproven {
-				_, unproven = other.read(cells[s.time])
-				s.cols[s.time].proven = !unproven
+			if latest != drumbeat.NoTime && t > latest {
+				p.future++
+				continue
 			}
 		}
 		for i, cell := range cells {
@@ -177,7 +165,52 @@ func scanOnce(ctx context.Context, s *sheet, failed *failures) (p *profile, othe
 			p.keep(m, t, kind, cells)
 		}
 	}
-	return p, otherWay, nil
+	return p, times.otherWay, nil
+}
+
+func newProfile(s *sheet, failed *failures) *profile {
+	p := &profile{
+		sheet: s, machines: map[string]*track{}, failed: failed, first: drumbeat.NoTime, last: drumbeat.NoTime,
+		stats: make([]stat, len(s.cols)),
+	}
+	for i := range p.stats {
+		p.stats[i] = stat{min: math.Inf(1), max: math.Inf(-1)}
+		if s.role != roleTelemetry || s.cols[i].kind == kindText {
+			p.stats[i].texts = map[string]int{}
+		}
+	}
+	return p
+}
+
+// columnTimes reads a sheet's times, and looks for proof of the order of day
+// and month.
+type columnTimes struct {
+	sheet     *sheet
+	as, other clock
+	ambiguous bool // day and month may be confused
+	unproven  bool
+	otherWay  int
+}
+
+func (c *columnTimes) begin() {
+	column := &c.sheet.cols[c.sheet.time]
+	c.as.format, c.other.format = column.format, column.format.otherWay()
+	c.ambiguous = column.format.other != ""
+	c.unproven = c.ambiguous && !column.proven
+}
+
+func (c *columnTimes) read(cell []byte) (drumbeat.Time, bool) {
+	t, ok := c.as.read(cell)
+	switch {
+	case !ok && c.ambiguous:
+		if _, reads := c.other.read(cell); reads {
+			c.otherWay++
+		}
+	case ok && c.unproven:
+		_, c.unproven = c.other.read(cell)
+		c.sheet.cols[c.sheet.time].proven = !c.unproven
+	}
+	return t, ok
 }
 
 // cell counts a cell and returns its number, or what stands for its text; NaN

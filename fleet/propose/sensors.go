@@ -319,8 +319,17 @@ func unitOf(name string, words []string) string {
 		return sure[last]
 	}
 	for _, pair := range []struct{ of, letter, unit string }{
-		{"temp", "c", "°C"}, {"temp", "f", "°F"}, {"temp", "k", "K"}, {"volt", "v", "V"}, {"curr", "a", "A"}, {"press", "pa", "Pa"},
-		{"power", "w", "W"}, {"torque", "nm", "Nm"}, {"accel", "g", "g"}, {"vib", "g", "g"}, {"run", "h", "h"},
+		{"temp", "c", "°C"},
+		{"temp", "f", "°F"},
+		{"temp", "k", "K"},
+		{"volt", "v", "V"},
+		{"curr", "a", "A"},
+		{"press", "pa", "Pa"},
+		{"power", "w", "W"},
+		{"torque", "nm", "Nm"},
+		{"accel", "g", "g"},
+		{"vib", "g", "g"},
+		{"run", "h", "h"},
 	} {
 		if last == pair.letter && hasPart(words[:len(words)-1], pair.of) {
 			return pair.unit

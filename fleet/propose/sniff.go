@@ -162,8 +162,9 @@ func wordsOf(name string) []string {
 	return words
 }
 
-func hasWord(words []string, any ...string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(any, w) })
+// hasWord says whether one of the words is among the wanted.
+func hasWord(words []string, wanted ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(wanted, w) })
 }
 
 // hasPart says whether a word begins with one of the parts.

@@ -92,7 +92,7 @@ func listFiles(fsys fs.FS) (names, notes []string, err error) {
 		}
 	}
 	if len(folders) > 0 {
-		notes = append(notes, fmt.Sprintf("folders inside are not read: %s", strings.Join(folders, ", ")))
+		notes = append(notes, "folders inside are not read: "+strings.Join(folders, ", "))
 	}
 	if len(names) > maxTables {
 		return nil, nil, fmt.Errorf("list the folder: %d files are more than %d: name a folder of fewer: %w",

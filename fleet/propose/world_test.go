@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -141,7 +142,7 @@ func (w *world) machinesFile() string {
 	var b strings.Builder
 	b.WriteString(w.row("machine_id", "model", "age_months", "serial_number", "installed"))
 	for m := range w.machines {
-		b.WriteString(w.row(w.id(m), []string{"A1", "B 2"}[m%2], fmt.Sprint(10+m*7), fmt.Sprintf("S%d", 1000+m*m), "2019-04-0"+fmt.Sprint(m+1)))
+		b.WriteString(w.row(w.id(m), []string{"A1", "B 2"}[m%2], strconv.Itoa(10+m*7), fmt.Sprintf("S%d", 1000+m*m), "2019-04-0"+strconv.Itoa(m+1)))
 	}
 	return b.String()
 }
@@ -157,19 +158,9 @@ func (w *world) files() fstest.MapFS {
 
 // proposal proposes, and holds what comes of it to the promise: it loads
 // without edits, and the import finds every column.
-func proposal(t *testing.T, folder fs.FS, opts propose.Options) *propose.Proposal {
+func proposal(t *testing.T, folder fs.FS) *propose.Proposal {
 	t.Helper()
-	if opts.Folder == "" {
-		opts.Folder = "plant 7"
-	}
-	opts.Fits = func(folder fs.FS) error {
-		f, err := fleet.Load(folder, ".")
-		if err != nil {
-			return err
-		}
-		_, err = feature.LoadView(folder, ".", f)
-		return err
-	}
+	opts := propose.Options{Folder: "plant 7", Fits: fits}
 	p, err := propose.FromFolder(context.Background(), folder, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -181,6 +172,16 @@ func proposal(t *testing.T, folder fs.FS, opts propose.Options) *propose.Proposa
 	}
 	defer in.Close()
 	return p
+}
+
+// fits says whether a proposed folder loads.
+func fits(folder fs.FS) error {
+	f, err := fleet.Load(folder, ".")
+	if err != nil {
+		return err
+	}
+	_, err = feature.LoadView(folder, ".", f)
+	return err
 }
 
 func load(t *testing.T, p *propose.Proposal) *fleet.Fleet {
@@ -276,7 +277,7 @@ func records(t *testing.T, p *propose.Proposal, folder fs.FS) iter.Seq2[propose.
 	t.Helper()
 	f := load(t, p)
 	if f.Import == nil { // of a topic: its own files say
-		f = load(t, proposal(t, folder, propose.Options{}))
+		f = load(t, proposal(t, folder))
 	}
 	return func(yield func(propose.Record, error) bool) {
 		in, err := files.Open(f, folder, files.Options{})

@@ -3,7 +3,6 @@ package propose
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -39,15 +38,14 @@ func (d *draft) write(minHistory time.Duration) error {
 type page struct{ strings.Builder }
 
 func (p *page) line(format string, args ...any) {
-	fmt.Fprintf(p, format, args...)
-	p.WriteByte('\n')
+	p.WriteString(fmt.Sprintf(format, args...) + "\n")
 }
 
 // comment writes a text as comment lines of at most 110 columns.
 func (p *page) comment(indent, text string) {
 	const width = 110
 	line := indent + "#"
-	for _, word := range strings.Fields(printable(text)) {
+	for word := range strings.FieldsSeq(printable(text)) {
 		if len(line)+1+len(word) > width && len(line) > len(indent)+1 {
 			p.line("%s", line)
 			line = indent + "#  "
@@ -311,15 +309,13 @@ func braces(columns []string) string {
 	return ", columns: {" + strings.Join(columns, ", ") + "}"
 }
 
-// plainScalar are the texts that YAML reads as text without quotes.
-//
-//nolint:gochecknoglobals // a constant
-var plainScalar = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./-]*$`)
-
-// scalar writes a text as YAML reads it back.
+// scalar writes a text as YAML reads it back: in quotes, unless it is a plain
+// word.
 func scalar(text string) string {
+	plain := text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") == ""
+	letter := plain && (text[0] >= 'a' && text[0] <= 'z' || text[0] >= 'A' && text[0] <= 'Z')
 	words := []string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
-	if plainScalar.MatchString(text) && !slices.Contains(words, strings.ToLower(text)) {
+	if letter && !slices.Contains(words, strings.ToLower(text)) {
 		return text
 	}
 	quoted, err := json.Marshal(text)
