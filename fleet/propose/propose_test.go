@@ -79,22 +79,15 @@ func TestRealDataIsRecognizedWithoutHelp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			folder := os.DirFS(c.from)
 			p := proposal(t, folder)
-			var roles []string
-			for _, f := range p.Files {
-				roles = append(roles, f.Role)
-				if f.Role == "telemetry" && f.Time != c.time {
-					t.Errorf("got the time %q, want %q", f.Time, c.time)
-				}
-			}
-			if got := strings.Join(roles, " "); got != c.roles {
+			if got := roles(p); got != c.roles {
 				t.Errorf("got the files as %s, want %s", got, c.roles)
 			}
 			if diff := cmp.Diff(c.sensors, p.Sensors); diff != "" {
 				t.Errorf("sensors (-want +got):\n%s", diff)
 			}
 			f := load(t, p)
-			if f.Cadence != c.cadence {
-				t.Errorf("got the cadence %s, want %s", f.Cadence, c.cadence)
+			if f.Cadence != c.cadence || f.Import.Telemetry.Time != c.time {
+				t.Errorf("got %s every %s, want %s every %s", f.Import.Telemetry.Time, f.Cadence, c.time, c.cadence)
 			}
 			r := p.Readiness
 			if r.Verdict != c.verdict {
@@ -281,6 +274,15 @@ func TestWhatCannotBeAFleetIsSaid(t *testing.T) {
 	if !errors.Is(err, drumbeat.ErrInvalid) {
 		t.Errorf("a name that is none: got %v", err)
 	}
+}
+
+// roles returns what the files are, in their order.
+func roles(p *propose.Proposal) string {
+	var out []string
+	for _, f := range p.Files {
+		out = append(out, f.Role)
+	}
+	return strings.Join(out, " ")
 }
 
 func simulate(t *testing.T, dir string, machines, days int) {

@@ -2,6 +2,7 @@ package propose_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -53,7 +54,7 @@ func deadColumns() []trap {
 		},
 		{
 			"a copy of another column", with(
-				column{"flow", func(_ *world, _ string, _ time.Time, row int) string { return fmt.Sprint(row * 7919 % 1000) }},
+				column{"flow", func(_ *world, _ string, _ time.Time, row int) string { return strconv.Itoa(row * 7919 % 1000) }},
 				column{"flow_copy", func(_ *world, _ string, _ time.Time, row int) string { return fmt.Sprintf("%d.0", row*7919%1000) }}),
 			[]string{"left out flow_copy: is a copy of flow"},
 			nil, without("flow_copy"),
@@ -161,7 +162,7 @@ func oddColumns() []trap {
 		},
 		{
 			"a counter with resets", with(column{"strokes", func(w *world, _ string, _ time.Time, row int) string {
-				return fmt.Sprint(row / w.machines % 200 * 3)
+				return strconv.Itoa(row / w.machines % 200 * 3)
 			}}),
 			[]string{"sensors.strokes: falls 16 times"},
 			nil,

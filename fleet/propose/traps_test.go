@@ -146,11 +146,7 @@ func fileTraps() []trap {
 			nil,
 			[]string{"without telemetry"},
 			func(t *testing.T, _ *fleet.Fleet, p *propose.Proposal) {
-				var roles []string
-				for _, f := range p.Files {
-					roles = append(roles, f.Role)
-				}
-				if got := strings.Join(roles, " "); got != "machines telemetry failure maintenance" {
+				if got := roles(p); got != "machines telemetry failure maintenance" {
 					t.Errorf("got %s", got)
 				}
 			},

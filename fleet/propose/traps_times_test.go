@@ -1,8 +1,8 @@
 package propose_test
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -138,7 +138,7 @@ func dayMonthTraps() []trap {
 			},
 			nil,
 			[]string{"may be day first"},
-			func(t *testing.T, f *fleet.Fleet, p *propose.Proposal) {
+			func(t *testing.T, f *fleet.Fleet, _ *propose.Proposal) {
 				if got := f.Import.Telemetry.TimeFormat; got != "1/2/2006 15:04" || f.Cadence != 20*time.Minute {
 					t.Errorf("got %s every %s", got, f.Cadence)
 				}
@@ -158,7 +158,7 @@ func orderTraps() []trap {
 		},
 		{
 			"the newest rows first", func(w *world) fstest.MapFS {
-				w.extra = []column{{"hours_run", func(_ *world, _ string, _ time.Time, row int) string { return fmt.Sprint(row * 2) }}}
+				w.extra = []column{{"hours_run", func(_ *world, _ string, _ time.Time, row int) string { return strconv.Itoa(row * 2) }}}
 				return reordered(w, func(rows []string) []string { slices.Reverse(rows); return rows })
 			},
 			nil,

@@ -35,10 +35,11 @@ func (d *draft) write(minHistory time.Duration) error {
 }
 
 // page is a YAML file in the making.
-type page struct{ strings.Builder }
+type page struct{ text strings.Builder }
 
 func (p *page) line(format string, args ...any) {
-	p.WriteString(fmt.Sprintf(format, args...) + "\n")
+	fmt.Fprintf(&p.text, format, args...)
+	p.text.WriteByte('\n')
 }
 
 // comment writes a text as comment lines of at most 110 columns.
@@ -90,7 +91,7 @@ func (d *draft) fleetFile() []byte {
 	if !d.records {
 		d.importLines(p)
 	}
-	return []byte(p.String())
+	return []byte(p.text.String())
 }
 
 // head says what was found, and what does not belong to a line below.
