@@ -125,8 +125,12 @@ func (c *initCommand) print(p *process, r *proposed, folder string) error {
 			fmt.Fprintf(&b, "doubt: %s: %s\n", doubt.Place, doubt.Text)
 		}
 	}
-	fmt.Fprintf(&b, "\nproposed %s in %.1f s: fleet.yaml and features.yaml in %s, doubts in comments; next:\n", r.Fleet, r.Seconds, r.Out)
-	fmt.Fprintf(&b, "  drumbeat import --fleet %s --from %s --data %s-data\n", r.Out, filepath.Clean(folder), r.Out)
+	fmt.Fprintf(&b, "\nproposed %s in %.1f s: fleet.yaml and features.yaml in %s, doubts in comments\n", r.Fleet, r.Seconds, r.Out)
+	next := "next: drumbeat import --fleet %[1]s --from %[2]s --data %[1]s-data\n"
+	if !r.Importable {
+		next = "before drumbeat import can read %[2]s, save its files with commas between columns and points in numbers\n"
+	}
+	fmt.Fprintf(&b, next, r.Out, filepath.Clean(folder))
 	_, err := p.stdout.Write([]byte(b.String()))
 	return err
 }

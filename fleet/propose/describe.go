@@ -59,6 +59,8 @@ func (d *draft) fileDoubts() {
 			continue
 		}
 		switch {
+		case len(s.rows0) == 0 && logByWords(wordsOf(s.name)) != "":
+			d.doubt(s.name, "has no rows yet: it is not used, propose again when it has some")
 		case len(s.rows0) == 0:
 			d.doubt(s.name, "has no rows and is not used")
 		case s.machine < 0:
