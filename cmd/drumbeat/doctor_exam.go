@@ -23,6 +23,7 @@ const (
 	partObjects    = "objects"
 	partBroker     = "broker"
 	partRegistry   = "registry"
+	partRuns       = "runs"
 	partAccess     = "access"
 	partDefinition = "definition"
 	partLake       = "lake"
@@ -34,7 +35,7 @@ const (
 // partNames are the parts' names for people.
 var partNames = map[string]string{
 	partFolder: "the data folder", partObjects: "the lake's folder", partBroker: "the broker", partRegistry: "the model registry",
-	partAccess: "the access database", partDefinition: "the fleet's files", partLake: "the lake", partTopics: "the topics",
+	partRuns: "the store of runs", partAccess: "the access database", partDefinition: "the fleet's files", partLake: "the lake", partTopics: "the topics",
 	partOnline: "the online store", partAlerts: "the alert store",
 }
 
@@ -157,6 +158,7 @@ func (e *exam) open(ctx context.Context, f *folder) {
 	} else {
 		e.faults[partRegistry] = errNeeds(partObjects)
 	}
+	e.part(ctx, e.faults, partRuns, s.openRuns)
 	e.part(ctx, e.faults, partAccess, s.openAccess)
 	for _, head := range f.head.Fleets {
 		e.patients = append(e.patients, e.openPatient(ctx, head.Name))

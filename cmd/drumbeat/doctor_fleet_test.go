@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"drumbeat/feature"
 	"drumbeat/fleet"
 	"drumbeat/lake"
+	"drumbeat/pipeline"
 	"drumbeat/topic"
 )
 
@@ -84,13 +86,13 @@ func next(d *depot) (drumbeat.Position, lake.Progress) {
 }
 
 // entries appends log entries to silver.
-func entries(make func(now drumbeat.Time) []drumbeat.Item) func(*testing.T, string) {
+func entries(of func(now drumbeat.Time) []drumbeat.Item) func(*testing.T, string) {
 	return within(func(ctx context.Context, d *depot) error {
 		now, err := d.fleetNow(ctx)
 		if err != nil {
 			return err
 		}
-		items := make(now)
+		items := of(now)
 		at, progress := next(d)
 		for i := range items {
 			items[i].Kind, items[i].Position, items[i].ArrivalTime = drumbeat.KindEntry, at, items[i].EventTime
@@ -331,11 +333,66 @@ func TestDoctorFindsFaultsOfModels(t *testing.T) {
 				}
 			}
 		}},
-		{name: "the view was edited", check: "view-hash", state: stateFail, found: "trained on view hash", spoil: edit(
+		{name: "the view was edited", check: "view-hash", state: stateFail, found: "was not registered with it", spoil: edit(
 			fleetsDir+"/laundry/"+feature.ViewFile, "ttl: 7d", "ttl: 8d")},
+		{name: "the last training failed", check: "last-runs", state: stateWarn, found: "train (r2): no rows", spoil: within(
+			func(ctx context.Context, d *depot) error {
+				return errors.Join(
+					d.runs.Insert(ctx, runOf("r1", pipeline.Done, "")), d.runs.Insert(ctx, runOf("r2", pipeline.Failed, "no rows")))
+			})},
+		{name: "a training was cut", check: "last-runs", state: stateWarn, found: "begun and not ended: train (r1)", spoil: within(
+			func(ctx context.Context, d *depot) error {
+				return d.runs.Insert(ctx, runOf("r1", pipeline.Running, ""))
+			})},
+		{name: "nobody monitors", check: "monitoring", state: stateWarn, found: "the last report is of 2026-03-10", spoil: within(
+			func(ctx context.Context, d *depot) error {
+				at := drumbeat.At(time.Date(2026, 3, 10, 0, 0, 0, 0, time.UTC))
+				text, err := json.Marshal(monitored{Fleet: d.def.Name, MadeAt: at})
+				if err != nil {
+					return err
+				}
+				return d.lake.AppendReport(ctx, lake.Report{Kind: reportMonitor, Key: "test", MadeAt: at, Text: text})
+			})},
 		{name: "the model is old", check: "model-age", state: stateWarn, found: "100.0 days old", spoil: registryFile(
 			`DROP TRIGGER version_update`, `UPDATE version SET when_fleet = when_fleet - 100 * 86400000000`)},
 	})
+}
+
+// runOf is a training that was asked for on a Monday, or the day after.
+func runOf(id string, state pipeline.State, failed string) *pipeline.Run {
+	at := pipeline.Moment{Fleet: 1, Wall: drumbeat.At(time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC))}
+	if id == "r2" {
+		at.Wall = at.Wall.Add(day)
+	}
+	return &pipeline.Run{
+		ID: id, Graph: graphTrain, Fleet: laundryTopic, Reason: pipeline.Reason{Kind: pipeline.Person}, Who: "test",
+		Params: []byte("{}"), State: state, Error: failed, Requested: at, Started: at,
+	}
+}
+
+func TestDoctorTellsWhyAChampionDoesNotServe(t *testing.T) {
+	t.Parallel()
+	dir := siteCopy(t)
+	s, err := openSite(t.Context(), dir, false, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	h := newHost(s)
+	if h.listener, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.listener.Close() })
+	e := sound(dir)
+	e.use(h)
+	if v := checkInService(t.Context(), e, e.patients[0]); v.State != stateOK {
+		t.Errorf("without trouble: %+v", v)
+	}
+	trouble := "version 2 does not load"
+	h.daemons[0].trouble.Store(&trouble)
+	if v := checkInService(t.Context(), e, e.patients[0]); v.State != stateFail || v.Found != trouble || v.Mend == "" {
+		t.Errorf("with trouble: %+v", v)
+	}
 }
 
 func TestDoctorFindsFaultsOfServing(t *testing.T) {
@@ -385,7 +442,7 @@ func openAlert(ctx context.Context, d *depot) error {
 
 // held keeps a folder as a daemon does, and answers its commands if it is
 // asked to.
-func held(t *testing.T, dir string, answers bool) *host {
+func held(t *testing.T, dir string, answers bool) {
 	t.Helper()
 	s, err := openSite(t.Context(), dir, false, quiet())
 	if err != nil {
@@ -398,7 +455,7 @@ func held(t *testing.T, dir string, answers bool) *host {
 		}
 	})
 	if !answers {
-		return h
+		return
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		in := &ofFleet{Fleet: drumbeat.FleetName(r.URL.Query().Get("fleet"))}
@@ -431,7 +488,6 @@ func held(t *testing.T, dir string, answers bool) *host {
 	if err := h.tell(t.Context(), server.Listener.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	return h
 }
 
 func TestDoctorAsksTheDaemon(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"drumbeat"
+	"drumbeat/feature"
 	"drumbeat/model"
 	"drumbeat/registry"
 )
@@ -22,7 +23,10 @@ func modelChecks() []check {
 		{name: "model-files", what: "their files carry their hash and load", needs: needs, fleet: checkModelFiles},
 		{name: "view-hash", what: "this program computes the view that they were trained on (P5)", needs: needs, fleet: checkViewHash},
 		{name: "ledger", what: "every move of an alias follows the one before", needs: needs, fleet: checkLedger},
-		{name: "model-age", what: "the champion's age against the schedule", needs: append(needs, partObjects, partLake, partAlerts), fleet: checkModelAge},
+		{name: "in-service", what: "the champion is what the daemon serves", needs: needs, fleet: checkInService},
+		{name: "last-runs", what: "the last run of every stage did not fail", needs: append(slices.Clone(needs), partRuns), fleet: checkRuns},
+		{name: "monitoring", what: "the last monitoring report against its schedule", needs: append(slices.Clone(needs), partObjects, partLake, partAlerts), fleet: checkMonitoring},
+		{name: "model-age", what: "the champion's age against the schedule", needs: append(slices.Clone(needs), partObjects, partLake, partAlerts), fleet: checkModelAge},
 	}
 }
 
@@ -46,10 +50,11 @@ func checkChampion(ctx context.Context, e *exam, p *patient) verdict {
 	return good("version %d of %d", alias.Version, len(versions))
 }
 
-// standing returns where the fleet's aliases stand, the champion first: all
-// that the ledger ever moved.
-func (d *depot) standing(ctx context.Context) ([]registry.Alias, error) {
-	rows, err := d.registry.Ledger(ctx, d.def.Name, 0)
+// standing returns where the fleet's aliases stand, the champion first, of all
+// that the ledger ever moved: by their own table, which registry.Standing does
+// not ask.
+func (p *patient) standing(ctx context.Context) ([]registry.Alias, error) {
+	rows, err := p.registry.Ledger(ctx, p.name, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +66,7 @@ func (d *depot) standing(ctx context.Context) ([]registry.Alias, error) {
 	}
 	var all []registry.Alias
 	for _, name := range names {
-		alias, err := d.registry.Alias(ctx, d.def.Name, name)
+		alias, err := p.registry.Alias(ctx, p.name, name)
 		if errors.Is(err, drumbeat.ErrNotFound) {
 			continue
 		}
@@ -143,22 +148,35 @@ func checkModelFiles(ctx context.Context, e *exam, p *patient) verdict {
 	return good("%s", strings.Join(told, "; "))
 }
 
+// checkViewHash asks for the view of each live model as serving does.
 func checkViewHash(ctx context.Context, _ *exam, p *patient) verdict {
 	live, err := p.live(ctx)
 	if err != nil {
 		return skipped("see the check aliases: %s", err)
 	}
+	var told []string
 	for i := range live {
-		if version := &live[i].Version; version.Manifest.Hash != p.view.Hash {
-			return found("%s, version %d, was trained on view hash %.12s, the folder's files now say %.12s",
-				live[i].role, version.Number, version.Manifest.Hash, p.view.Hash).
-				bad("put the old features.yaml back into %s, or drumbeat train %s", p.home(), p.where())
+		version := &live[i].Version
+		var text []byte
+		if slices.ContainsFunc(version.Files, func(f registry.File) bool { return f.Name == feature.ViewFile }) {
+			if text, err = p.registry.Read(ctx, version, feature.ViewFile); err != nil {
+				return skipped("see the check model-files: %s", err)
+			}
 		}
+		if _, err := newDaemon(p.depot).viewOf(version, text); err != nil {
+			return found("%s: %s", live[i].role, err).
+				bad("put the old %s back into %s, or drumbeat train %s", feature.ViewFile, p.home(), p.where())
+		}
+		reads := fmt.Sprintf("%s reads %.12s", live[i].role, version.Manifest.Hash)
+		if version.Manifest.Hash != p.view.Hash {
+			reads += ", an earlier view than the folder's"
+		}
+		told = append(told, reads)
 	}
 	if len(live) == 0 {
 		return skipped("no model plays a part yet; the view's hash is %.12s", p.view.Hash)
 	}
-	return good("%.12s", p.view.Hash)
+	return good("%s", strings.Join(told, "; "))
 }
 
 // checkLedger plays the ledger and compares where it ends with the aliases.

@@ -15,6 +15,7 @@ func partChecks() []check {
 		partCheck(partObjects, "the folder of tables and model files opens"),
 		partCheck(partBroker, "the embedded broker starts on its segments, and epochs.json is readable"),
 		partCheck(partRegistry, "the model registry opens and its format is known"),
+		partCheck(partRuns, "the store of runs opens and its format is known"),
 		partCheck(partAccess, "the access database opens and its format is known"),
 	}
 }

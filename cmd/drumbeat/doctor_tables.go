@@ -32,7 +32,7 @@ func (p *patient) opened(ctx context.Context, e *exam) ([]*delta.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	tables, err := p.depot.tables(ctx, use.tables)
+	tables, err := p.tables(ctx, use.tables)
 	if err == nil {
 		p.seen.tables = tables
 	}

@@ -45,7 +45,7 @@ var healthySite = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return dir, err
 	}
-	return dir, errors.Join(crown(ctx, s.depots[0]), s.Close(), os.Chmod(dir, 0o750)) //nolint:gosec // a data folder's own mode
+	return dir, errors.Join(crown(ctx, s.depots[0]), s.Close(), os.Chmod(dir, 0o750))
 })
 
 // crown registers a model of one split and makes it champion.

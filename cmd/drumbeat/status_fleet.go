@@ -444,7 +444,7 @@ func (d *depot) modelStatus(ctx context.Context, now drumbeat.Time) (modelStatus
 	if now != drumbeat.NoTime {
 		m.AgeDays = now.Sub(m.TrainedAt).Hours() / 24
 	}
-	standing, err := d.standing(ctx)
+	standing, err := registry.Standing(ctx, d.registry, d.def.Name)
 	for _, alias := range standing {
 		if alias.Name != drumbeat.RoleChampion {
 			m.Challengers = append(m.Challengers, alias.Version)

@@ -75,7 +75,7 @@ func (f *fleetStatus) modelNeeds(d *depot, where string, add func(rank int, want
 		"train a first one: drumbeat train %s --promote-first", where)
 	add(needModel, m.Champion == 0 && m.Versions > 0, "no version is champion, so nothing is predicted",
 		"drumbeat train %s --promote-first", where)
-	add(needView, m.Champion != 0 && !m.Current, "the view has changed since the champion was trained",
+	add(needView, m.Champion != 0 && !m.Current && len(m.Challengers) == 0, "the champion reads an earlier view than the folder's features.yaml",
 		"train a new version: drumbeat train %s", where)
 	every := d.def.Policy.RetrainEvery
 	age := time.Duration(m.AgeDays * 24 * float64(time.Hour))
