@@ -61,6 +61,9 @@ type daemon struct {
 	scored    *marks // of the telemetry topic
 	published *marks // of the predictions topic
 	alerted   *marks // of the predictions topic
+	foretold  *marks // the predictions in the predictions topic
+	// copyEvery is how often predictions are copied to their table.
+	copyEvery time.Duration
 	// repairs are findings "repaired", for a simulator to act on.
 	repairs chan drumbeat.Finding
 	counters
@@ -68,7 +71,7 @@ type daemon struct {
 
 func newDaemon(of *depot) *daemon {
 	return &daemon{
-		depot: of, idleNow: drumbeat.NoTime, scored: newMarks(), published: newMarks(), alerted: newMarks(),
+		depot: of, idleNow: drumbeat.NoTime, scored: newMarks(), published: newMarks(), alerted: newMarks(), foretold: newMarks(), copyEvery: lakeEvery,
 		repairs: make(chan drumbeat.Finding, 64), // a morning's findings; beyond it the answer waits
 	}
 }
@@ -96,7 +99,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.ingester.Run(ctx) })
 	group.Go(func() error { return d.stream.Run(ctx) })
 	group.Go(func() error { return d.followPredictions(ctx) })
-	group.Go(func() error { return ingest.Predictions(ctx, d.lake, d.reader(d.predictions), lakeEvery) })
+	group.Go(func() error { return ingest.Predictions(ctx, d.lake, d.reader(d.predictions), d.copyEvery) })
 	group.Go(func() error { return d.every(ctx, lakeEvery, d.carryLake) })
 	group.Go(func() error { return d.every(ctx, maintainEvery, d.maintain) })
 	group.Go(func() error { return d.followAliases(ctx) })

@@ -50,6 +50,10 @@ var stepNames = []string{
 // after it play weeks ahead, and are for --once.
 const lastLive = "finding"
 
+// stepsCopyEvery is how often predictions are copied to their table while the
+// steps play weeks in seconds.
+const stepsCopyEvery = 100 * time.Millisecond
+
 // stepReport is one step with what it showed.
 type stepReport struct {
 	Name     string   `json:"name"`
@@ -112,6 +116,9 @@ func (q *quickstart) start(ctx context.Context, s *site, files fs.FS) error {
 	q.host.unattended = c.Once // the steps look after the models themselves
 	if q.daemon, err = q.host.daemon(laundry.def.Name); err != nil {
 		return err
+	}
+	if c.Once {
+		q.daemon.copyEvery = stepsCopyEvery // the steps wait for it
 	}
 	q.until = head.Start.Add(time.Duration(head.Days) * 24 * time.Hour)
 	return q.play(ctx)

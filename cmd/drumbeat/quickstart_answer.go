@@ -265,16 +265,21 @@ func (q *quickstart) followFinding(
 	return faults, nil
 }
 
-// untilInLake waits until bronze holds the topic, and carries the lake on.
+// lakePatience is how long the lake may be behind on a machine that has other
+// things to do.
+const lakePatience = time.Minute
+
+// untilInLake waits until bronze and the predictions' table hold their topics,
+// and carries the lake on.
 func (d *daemon) untilInLake(ctx context.Context) error {
-	deadline, cancel := context.WithTimeout(ctx, 3*lakeEvery)
+	deadline, cancel := context.WithTimeout(ctx, lakePatience)
 	defer cancel()
-	ticker := time.NewTicker(50 * time.Millisecond)
+	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for !reachedAll(d.lake.BronzeProgress(), d.scored.now()) {
+	for !reachedAll(d.lake.BronzeProgress(), d.scored.now()) || !reachedAll(d.lake.PredictionProgress(), d.foretold.now()) {
 		select {
 		case <-deadline.Done():
-			return fmt.Errorf("wait for bronze: %w", deadline.Err())
+			return fmt.Errorf("wait for bronze and predictions: %w", deadline.Err())
 		case <-ticker.C:
 		}
 	}

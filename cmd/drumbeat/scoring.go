@@ -99,11 +99,16 @@ func (d *daemon) sink(ctx context.Context, batch materialize.Batch) error {
 			return fmt.Errorf("commit %d predictions: %w", len(records), err)
 		}
 	}
-	published := map[int32]int64{}
+	published, foretold := map[int32]int64{}, map[int32]int64{}
 	for i := range records {
-		published[records[i].Partition] = records[i].Offset + 1
+		r := &records[i]
+		published[r.Partition] = r.Offset + 1
+		if r.Type == ingest.TypePrediction {
+			foretold[r.Partition] = r.Offset + 1
+		}
 	}
 	d.published.reach(published)
+	d.foretold.reach(foretold)
 	d.publishedAt.Store(&batch.Now)
 	d.scored.reach(batch.Next)
 	return nil
