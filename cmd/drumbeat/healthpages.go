@@ -45,10 +45,28 @@ func shownLive(l *monitor.LiveReport) *web.Live {
 	return out
 }
 
-// qualityDays is how many days the page shows.
-const qualityDays = 30
+// qualityDays is how many days the page shows, qualityAge how old the answer
+// may be: many pages may ask, and tables are read for it.
+const (
+	qualityDays = 30
+	qualityAge  = 20 * time.Second
+)
 
+// quality answers from memory if somebody asked just now.
 func (m *modelPages) quality(ctx context.Context) (web.Quality, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := wallNow(); now.Sub(m.qualityAt) > qualityAge {
+		q, err := m.readQuality(ctx)
+		if err != nil {
+			return q, err
+		}
+		m.qualityNow, m.qualityAt = q, now
+	}
+	return m.qualityNow, nil
+}
+
+func (m *modelPages) readQuality(ctx context.Context) (web.Quality, error) {
 	d := m.daemon
 	var out web.Quality
 	now := d.now()
@@ -94,19 +112,23 @@ func shownDrift(r *monitored) *web.Drift {
 		MadeAt: r.MadeAt, ReferenceFrom: in.Reference.From, ReferenceUntil: in.Reference.Until, Sigma: float64(in.Sigma),
 		Sentence: strings.Join(in.Sentences, " "),
 	}
+	judged := false
 	for i := range in.Sensors {
 		s := &in.Sensors[i]
-		if missing := cmp.Or(s.Weekday.Missing, s.Weekend.Missing); missing != "" && out.TooShort == "" {
-			out.TooShort = missing
+		if s.Weekday.Missing == "" && s.Weekend.Missing == "" {
+			judged = true
 		}
 		shown := web.SensorDrift{
-			Name: s.Sensor, Flagged: s.Flagged, Since: s.Since, Shift: float64(s.Shift), Effect: float64(s.Effect), Sentence: s.Sentence,
+			Name: s.Sensor, Counter: s.Counter, Flagged: s.Flagged, Since: s.Since, Shift: float64(s.Shift), Effect: float64(s.Effect), Sentence: s.Sentence,
 			Weekday: shownUsual(&s.Weekday), Weekend: shownUsual(&s.Weekend),
 		}
 		for j := range s.Days {
 			shown.Days = append(shown.Days, web.DayMean{Day: s.Days[j].Day, Mean: float64(s.Days[j].Mean)})
 		}
 		out.Sensors = append(out.Sensors, shown)
+	}
+	if !judged && len(in.Sensors) > 0 { // the reference lacks something for every sensor
+		out.TooShort = cmp.Or(in.Sensors[0].Weekday.Missing, in.Sensors[0].Weekend.Missing)
 	}
 	for i := range in.Features {
 		out.Features = append(out.Features, shownFeature(&in.Features[i]))
@@ -127,7 +149,8 @@ func shownFeature(f *monitor.FeatureDrift) web.FeatureDrift {
 		level = web.LevelUnknown
 	}
 	return web.FeatureDrift{
-		Name: f.Feature, MadeOf: f.MadeOf, PSI: float64(f.PSI), Level: level, Effect: float64(f.Difference), Sentence: f.Sentence,
+		Name: f.Feature, Title: f.Title, MadeOf: f.MadeOf, Flagged: f.Flagged, PSI: float64(f.PSI), Usual: float64(f.UsualPSI),
+		Level: level, Effect: float64(f.Difference), Sentence: f.Sentence,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"drumbeat"
@@ -25,6 +26,10 @@ import (
 type modelPages struct {
 	host   *host
 	daemon *daemon
+
+	mu         sync.Mutex // guards what follows
+	qualityNow web.Quality
+	qualityAt  time.Time
 }
 
 // shownRuns is how many runs of the retraining the page lists.

@@ -169,7 +169,7 @@ func (q *quickstart) checkDrift(e *driftEvidence) []string {
 	}
 	for i := range e.Report.Features {
 		f := &e.Report.Features[i]
-		if f.Level != monitor.LevelSignificant {
+		if !f.Flagged {
 			continue
 		}
 		e.Features = append(e.Features, driftFeature{Name: f.Feature, MadeOf: f.MadeOf, PSI: f.PSI, Effect: f.Difference})
