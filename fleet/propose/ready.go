@@ -116,8 +116,8 @@ func readiness(telemetry *profile, failed *failures, horizon, minHistory time.Du
 func (r *Readiness) activity(p *profile) {
 	with, of := 0, int64(0)
 	for _, m := range p.order {
-		with += m.days
-		of += m.maxDay - m.minDay + 1
+		with += m.days.count
+		of += dayOf(m.last) - dayOf(m.first) + 1
 		if m.longest.length() > 0 {
 			r.Gaps = append(r.Gaps, Gap{m.id, m.longest.from, m.longest.to, daysOf(m.longest.length())})
 		}

@@ -19,9 +19,7 @@ type track struct {
 	values      []float64 // of the row before
 	gaps        reservoir
 	longest     gap
-	days        int
-	minDay      int64
-	maxDay      int64
+	days        daySet
 	failed      []drumbeat.Time
 }
 
@@ -65,7 +63,45 @@ func (p *profile) track(id []byte) (*track, error) {
 	return m, nil
 }
 
-const microDay = int64(24 * time.Hour / time.Microsecond)
+// dayOf returns the number of the day since 1970, to the past.
+func dayOf(t drumbeat.Time) int64 {
+	const day = int64(24 * time.Hour / time.Microsecond)
+	number := int64(t) / day
+	if int64(t) < number*day {
+		number--
+	}
+	return number
+}
+
+// daySet is a set of days, a bit each.
+type daySet struct {
+	base  int64 // the day of the first bit, over 64
+	words []uint64
+	count int
+}
+
+// add adds a day. Days of centuries apart are faults, and do not take room.
+func (s *daySet) add(day int64) {
+	const most = 2000
+	word := day >> 6
+	if len(s.words) == 0 {
+		s.base = word
+	}
+	if word-s.base >= most || s.base-word >= most {
+		return
+	}
+	for word < s.base {
+		s.base--
+		s.words = slices.Insert(s.words, 0, 0)
+	}
+	for word-s.base >= int64(len(s.words)) {
+		s.words = append(s.words, 0)
+	}
+	if bit := uint64(1) << (day & 63); s.words[word-s.base]&bit == 0 {
+		s.words[word-s.base] |= bit
+		s.count++
+	}
+}
 
 // row compares a machine's row with the one before.
 func (p *profile) row(m *track, t drumbeat.Time, values []float64) {
@@ -74,17 +110,10 @@ func (p *profile) row(m *track, t drumbeat.Time, values []float64) {
 		p.first = t
 	}
 	p.last = max(p.last, t)
-	day := int64(t) / microDay
-	switch {
-	case m.first == drumbeat.NoTime:
-		m.first, m.last, m.minDay, m.maxDay, m.days = t, t, day, day, 1
-	case day > m.maxDay:
-		m.maxDay = day
-		m.days++
-	case day < m.minDay:
-		m.minDay = day
-		m.days++
+	if m.first == drumbeat.NoTime {
+		m.first, m.last = t, t
 	}
+	m.days.add(dayOf(t))
 	m.first, m.last = min(m.first, t), max(m.last, t)
 	if p.role != roleTelemetry {
 		return

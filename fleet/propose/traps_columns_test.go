@@ -161,6 +161,20 @@ func oddColumns() []trap {
 			},
 		},
 		{
+			"a few values far beyond all others", with(column{"flow", func(w *world, _ string, _ time.Time, row int) string {
+				if row%900 == 7 {
+					return "100000"
+				}
+				return noise(w)
+			}}),
+			[]string{"sensors.flow: has values far beyond the others, which the bounds clip"}, nil,
+			func(t *testing.T, f *fleet.Fleet, _ *propose.Proposal) {
+				if s := f.Sensors[f.SensorIndex("flow")]; s.Max > 100_00 || s.Max < 10_00 {
+					t.Errorf("got the upper bound %d hundredths for values up to 10", s.Max)
+				}
+			},
+		},
+		{
 			"a counter with resets", with(column{"strokes", func(w *world, _ string, _ time.Time, row int) string {
 				return strconv.Itoa(row / w.machines % 200 * 3)
 			}}),

@@ -170,6 +170,36 @@ func orderTraps() []trap {
 			},
 		},
 		{
+			"a file whose second half stands first", func(w *world) fstest.MapFS {
+				return reordered(w, func(rows []string) []string {
+					return slices.Concat(rows[len(rows)/2:], rows[:len(rows)/2])
+				})
+			},
+			nil, []string{"no order", "gaps vary"},
+			func(t *testing.T, f *fleet.Fleet, p *propose.Proposal) {
+				if f.Cadence != 6*time.Hour || p.Readiness.MachineDays < 0.95 {
+					t.Errorf("got %s, and data on %.2f of the machine-days", f.Cadence, p.Readiness.MachineDays)
+				}
+			},
+		},
+		{
+			"readings in two parts", func(w *world) fstest.MapFS {
+				return reordered(w, func(rows []string) (out []string) {
+					for i, row := range rows {
+						cells := strings.Split(row, ",")
+						if i%5 > 0 {
+							out = append(out, row)
+							continue
+						}
+						out = append(out, strings.Join([]string{cells[0], cells[1], cells[2], ""}, ","),
+							strings.Join([]string{cells[0], cells[1], "", cells[3]}, ","))
+					}
+					return out
+				})
+			},
+			nil, []string{"say otherwise", "repeat another"}, nil,
+		},
+		{
 			"rows in no order", func(w *world) fstest.MapFS {
 				return reordered(w, func(rows []string) []string {
 					w.random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })

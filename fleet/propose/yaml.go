@@ -237,7 +237,7 @@ func (d *draft) trainGrid() (grid time.Duration, rows int64) {
 	for _, grid = range []time.Duration{time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour, strict.Day} {
 		grid, rows = max(grid, d.cadence), 0
 		for _, m := range d.telemetry.order {
-			active := min(time.Duration(m.days)*max(strict.Day, d.cadence), m.last.Sub(m.first)+d.cadence)
+			active := min(time.Duration(m.days.count)*max(strict.Day, d.cadence), m.last.Sub(m.first)+d.cadence)
 			rows += min(int64(m.rows), int64(active/grid))
 		}
 		if rows <= enough {
