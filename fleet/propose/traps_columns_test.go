@@ -167,7 +167,8 @@ func oddColumns() []trap {
 				}
 				return noise(w)
 			}}),
-			[]string{"sensors.flow: has values far beyond the others, which the bounds clip"}, nil,
+			[]string{"sensors.flow: has values far beyond the others, which the bounds clip"},
+			nil,
 			func(t *testing.T, f *fleet.Fleet, _ *propose.Proposal) {
 				if s := f.Sensors[f.SensorIndex("flow")]; s.Max > 100_00 || s.Max < 10_00 {
 					t.Errorf("got the upper bound %d hundredths for values up to 10", s.Max)

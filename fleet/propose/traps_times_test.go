@@ -175,7 +175,8 @@ func orderTraps() []trap {
 					return slices.Concat(rows[len(rows)/2:], rows[:len(rows)/2])
 				})
 			},
-			nil, []string{"no order", "gaps vary"},
+			nil,
+			[]string{"no order", "gaps vary"},
 			func(t *testing.T, f *fleet.Fleet, p *propose.Proposal) {
 				if f.Cadence != 6*time.Hour || p.Readiness.MachineDays < 0.95 {
 					t.Errorf("got %s, and data on %.2f of the machine-days", f.Cadence, p.Readiness.MachineDays)
@@ -197,7 +198,9 @@ func orderTraps() []trap {
 					return out
 				})
 			},
-			nil, []string{"say otherwise", "repeat another"}, nil,
+			nil,
+			[]string{"say otherwise", "repeat another"},
+			nil,
 		},
 		{
 			"rows in no order", func(w *world) fstest.MapFS {
