@@ -142,6 +142,14 @@ func TestALakeThatLooksAfterItselfHoldsWhatOneDoesThatDoesNot(t *testing.T) {
 		}
 		last[item.Position.Partition] = item.Position
 	}
+	// A scan of a stretch finds all of it in the files that took others over.
+	for k := 0; k < len(w.cuts); k += 23 {
+		from, to := w.cuts[k], w.cuts[min(k+31, len(w.cuts)-1)]
+		bronze, _ := readBronze(t, l, from)
+		equal(t, "bronze from a cut on", byPosition(between(w.raw, itemAt, from, w.ends)), byPosition(bronze))
+		silver := readSilver(t, l, lake.ScanOptions{From: from, To: to, Partition: lake.AllPartitions})
+		equal(t, "silver between cuts", byPosition(between(w.items, itemAt, from, to)), byPosition(silver))
+	}
 	// The commits of Keep are there (120), what the next sweep will take
 	// (30), and a checkpoint's worth.
 	for folder, n := range files(t, store) {
