@@ -100,11 +100,8 @@ func TestEveryFieldOfAFleetIsRead(t *testing.T) {
 			TrainUntil: day("2025-06-01T00:00:00Z"), TestFrom: day("2025-06-04T10:00:00Z"),
 			TestUntil: day("2025-09-01T00:00:00Z"),
 		},
-		Train: fleet.Train{Rounds: 50, MaxDepth: 3, Eta: 0.1, Subsample: 0.5, ColSample: 0.6, MinChild: 4, Seed: 9},
-		Retention: fleet.Retention{
-			Bronze: 90 * strict.Day, DeadLetters: strict.Day, Silver: 400 * strict.Day, Gold: 800 * strict.Day,
-			Predictions: 24*strict.Day + 12*time.Hour,
-		},
+		Train:     fleet.Train{Rounds: 50, MaxDepth: 3, Eta: 0.1, Subsample: 0.5, ColSample: 0.6, MinChild: 4, Seed: 9},
+		Retention: fleet.Retention{Bronze: 90 * strict.Day, DeadLetters: strict.Day, Silver: 400 * strict.Day, Gold: 800 * strict.Day, Predictions: 588 * time.Hour},
 		Import: &fleet.Import{
 			Telemetry: fleet.Source{
 				File: "t.csv.gz", Machine: "press", Time: "at", TimeFormat: "unix_ms", Zone: "UTC",

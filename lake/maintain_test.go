@@ -3,18 +3,14 @@ package lake_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"drumbeat"
 	"drumbeat/delta"
-	"drumbeat/fleet"
 	"drumbeat/lake"
 	"drumbeat/objstore/memory"
 	"drumbeat/objstore/objstoretest"
@@ -243,18 +239,20 @@ func TestACrashAtAnyWriteOfMaintainLosesAndDoublesNothing(t *testing.T) {
 	}
 }
 
+func goldOf(t *testing.T, l *lake.Lake, hash drumbeat.Hash) *lake.Gold {
+	t.Helper()
+	g, err := l.Gold(t.Context(), "health", hash, []string{"a", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 func TestGoldThatNoLiveModelUsesIsDroppedAndMayBeginAnew(t *testing.T) {
 	w := streaming(3, 20)
 	c := newClock()
 	store := memory.New(c.now)
-	gold := func(l *lake.Lake, hash drumbeat.Hash) *lake.Gold {
-		t.Helper()
-		g, err := l.Gold(t.Context(), "health", hash, []string{"a", "b"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return g
-	}
+	gold := func(l *lake.Lake, hash drumbeat.Hash) *lake.Gold { return goldOf(t, l, hash) }
 	fill := func(g *lake.Gold) {
 		t.Helper()
 		if err := g.Append(t.Context(), vectors(w.items, 2), w.ends); err != nil {
@@ -320,137 +318,6 @@ func TestGoldThatNoLiveModelUsesIsDroppedAndMayBeginAnew(t *testing.T) {
 	}
 	if n := files(t, store)["laundry/gold/health/idle"]; n != 0 {
 		t.Errorf("%d files are left", n)
-	}
-}
-
-// keeping is the fleet with retention.
-func keeping(r fleet.Retention) *fleet.Fleet {
-	f := washers()
-	f.Lateness, f.Retention = 24*time.Hour, r
-	f.Label = fleet.LabelPolicy{Horizon: 7 * 24 * time.Hour, ReportingLag: 24 * time.Hour}
-	return f
-}
-
-func TestOldRowsGoAndWhatARestartNeedsStays(t *testing.T) {
-	store := memory.New(time.Now)
-	f := keeping(fleet.Retention{
-		Bronze: 20 * 24 * time.Hour, DeadLetters: 2 * 24 * time.Hour, Silver: 24 * time.Hour, Gold: 30 * 24 * time.Hour, Predictions: 30 * 24 * time.Hour,
-	})
-	openFleet := func() *lake.Lake {
-		l, err := lake.Open(t.Context(), store, f, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l
-	}
-	// A reading a machine and day, a file a day; W-2 falls silent on day 10.
-	l := openFleet()
-	var items []drumbeat.Item
-	next := lake.Progress{}
-	const days = 60
-	for d := range days {
-		var batch []drumbeat.Item
-		for m := range 3 {
-			if m == 2 && d > 10 {
-				continue
-			}
-			at := start + drumbeat.Time(d)*day
-			batch = append(batch, drumbeat.Item{
-				Machine: drumbeat.MachineID(fmt.Sprint("W-", m)), EventTime: at, ArrivalTime: at + 1000,
-				Position: drumbeat.Position{Offset: next[0]}, Values: make([]int64, 6), Flags: make([]drumbeat.Flag, 6),
-			})
-			next[0]++
-		}
-		items = append(items, batch...)
-		dead := []lake.DeadLetter{{Position: drumbeat.Position{Offset: next[0]}, ArrivalTime: start + drumbeat.Time(d)*day}}
-		next[0]++
-		if err := l.AppendBronze(t.Context(), withRaw(batch), dead, maps.Clone(next)); err != nil {
-			t.Fatal(err)
-		}
-		if d == days-1 {
-			break // refine lags
-		}
-		err := l.AppendSilver(t.Context(), lake.Silver{Items: batch}, maps.Clone(next))
-		if err == nil {
-			scores := predictions(batch)
-			for i := range scores {
-				scores[i].ArrivalTime = batch[i].ArrivalTime
-			}
-			err = l.AppendPredictions(t.Context(), scores, maps.Clone(next))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	progress := []lake.Progress{l.BronzeProgress(), l.SilverProgress(), l.PredictionProgress()}
-	opt := lake.MaintainOptions{FleetNow: start + days*day, Need: 5 * 24 * time.Hour}
-	recent := func(l *lake.Lake) []string {
-		var out []drumbeat.Item
-		scan := lake.ScanOptions{Partition: lake.AllPartitions}
-		err := l.ScanRecent(t.Context(), scan, opt.Need, func(items []drumbeat.Item) error { out = append(out, items...); return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		return lines(t, out)
-	}
-	before := recent(l)
-	done := maintain(t, l, opt)
-	if done.Expired == 0 || len(done.Notes) != 1 || !strings.Contains(done.Notes[0], "silver") {
-		t.Errorf("%+v", done)
-	}
-	l = openFleet()
-	if d := cmp.Diff(before, recent(l)); d != "" {
-		t.Errorf("what a restart reads (-want +got):\n%s", d)
-	}
-	if d := cmp.Diff(progress, []lake.Progress{l.BronzeProgress(), l.SilverProgress(), l.PredictionProgress()}); d != "" {
-		t.Errorf("progress (-want +got):\n%s", d)
-	}
-	left := func(machine drumbeat.MachineID, items []drumbeat.Item) (out []int) {
-		for i := range items {
-			if items[i].Machine == machine {
-				out = append(out, int((items[i].EventTime-start)/day))
-			}
-		}
-		return out
-	}
-	silver := readSilver(t, l, lake.ScanOptions{Partition: lake.AllPartitions})
-	// Need and the judge's memory are 7 days and 5 minutes, from each machine's
-	// own last reading on; the files that hold those stay whole.
-	if d := cmp.Diff([]int{3, 4, 5, 6, 7, 8, 9, 10}, left("W-2", silver)); d != "" {
-		t.Errorf("W-2 in silver (-want +got):\n%s", d)
-	}
-	if d := cmp.Diff([]int{3, 4, 5, 6, 7, 8, 9, 10, 51, 52, 53, 54, 55, 56, 57, 58}, left("W-0", silver)); d != "" {
-		t.Errorf("W-0 in silver (-want +got):\n%s", d)
-	}
-	bronze, _ := readBronze(t, l, nil)
-	if got := left("W-1", bronze); len(got) != 20 || got[0] != 40 || got[19] != 59 {
-		t.Errorf("W-1 in bronze: %v", got)
-	}
-	counts, err := l.Counts(t.Context())
-	if err != nil || counts.Rows["dead_letters"] != 2 || counts.Rows["predictions"] != 2*29 {
-		t.Errorf("%v, %v", counts.Rows, err)
-	}
-	// Bronze that silver has not seen stays, however old, with what stands in
-	// the same file.
-	opt.FleetNow = start + 1000*day
-	l = openFleet()
-	maintain(t, l, opt)
-	if bronze, _ := readBronze(t, l, nil); !slices.Contains(left("W-0", bronze), 59) {
-		t.Errorf("bronze that is not refined: %v", left("W-0", bronze))
-	}
-	if err := l.AppendSilver(t.Context(), lake.Silver{Items: items[len(items)-2:]}, next); err != nil {
-		t.Fatal(err)
-	}
-	l = openFleet()
-	maintain(t, l, opt)
-	if bronze, _ := readBronze(t, l, nil); len(bronze) != 0 {
-		t.Errorf("bronze that is refined: %v", left("W-0", bronze))
-	}
-	silver = readSilver(t, l, lake.ScanOptions{Partition: lake.AllPartitions})
-	for _, machine := range []drumbeat.MachineID{"W-0", "W-1", "W-2"} {
-		if days := left(machine, silver); len(days) == 0 {
-			t.Errorf("nothing is left of %s", machine)
-		}
 	}
 }
 
