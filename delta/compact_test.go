@@ -128,14 +128,14 @@ func TestADayOfCommitsLeavesAFewFilesAndWritesEachRowAFewTimes(t *testing.T) {
 	c := newClock()
 	counter := &countingStore{Store: memory.New(c.now)}
 	table := openAt(t, counter, c)
-	const commits = 1500
+	const commits = 600
 	most, stored := 0, int64(0)
 	for i := range commits {
 		appendRows(t, table, rows(60*i, 60))
 		c.move(5 * time.Second)
 		if i%12 == 11 {
 			before := counter.bytes
-			_, err := table.Compact(t.Context(), delta.CompactOptions{FullBytes: 1 << 20})
+			_, err := table.Compact(t.Context(), delta.CompactOptions{FullBytes: 256 << 10})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestADayOfCommitsLeavesAFewFilesAndWritesEachRowAFewTimes(t *testing.T) {
 		}
 		small := 0
 		for _, f := range table.Snapshot().Files() {
-			if f.Size < 1<<20 {
+			if f.Size < 256<<10 {
 				small++
 			}
 		}

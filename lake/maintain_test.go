@@ -102,7 +102,7 @@ func maintain(t *testing.T, l *lake.Lake, opt lake.MaintainOptions) lake.Maintai
 }
 
 func TestALakeThatLooksAfterItselfHoldsWhatOneDoesThatDoesNot(t *testing.T) {
-	w := streaming(400, 2)
+	w := streaming(200, 3)
 	c := newClock()
 	store := memory.New(c.now)
 	l, other := c.open(t, store), open(t, memory.New(time.Now))
@@ -111,8 +111,8 @@ func TestALakeThatLooksAfterItselfHoldsWhatOneDoesThatDoesNot(t *testing.T) {
 		if err := w.commit(t.Context(), l, next); err != nil {
 			t.Fatal(err)
 		}
-		c.move(15 * time.Second)
-		if i%12 == 11 {
+		c.move(30 * time.Second)
+		if i%10 == 9 {
 			done := maintain(t, l, lake.MaintainOptions{Keep: delta.MinKeep})
 			total.Compacted += done.Compacted
 			total.Deleted += done.Deleted
@@ -139,17 +139,17 @@ func TestALakeThatLooksAfterItselfHoldsWhatOneDoesThatDoesNot(t *testing.T) {
 		last[item.Position.Partition] = item.Position
 	}
 	// A scan of a stretch finds all of it in the files that took others over.
-	for k := 0; k < len(w.cuts); k += 23 {
+	for k := 0; k < len(w.cuts); k += 29 {
 		from, to := w.cuts[k], w.cuts[min(k+31, len(w.cuts)-1)]
 		bronze, _ := readBronze(t, l, from)
 		equal(t, "bronze from a cut on", byPosition(between(w.raw, itemAt, from, w.ends)), byPosition(bronze))
 		silver := readSilver(t, l, lake.ScanOptions{From: from, To: to, Partition: lake.AllPartitions})
 		equal(t, "silver between cuts", byPosition(between(w.items, itemAt, from, to)), byPosition(silver))
 	}
-	// The commits of Keep are there (120), what the next sweep will take
-	// (30), and a checkpoint's worth.
+	// The commits of Keep are there (60), what the next sweep will take (15),
+	// and a checkpoint's worth.
 	for folder, n := range files(t, store) {
-		if n > 120+30+100 {
+		if n > 60+15+100 {
 			t.Errorf("%s has %d files", folder, n)
 		}
 	}
@@ -163,7 +163,7 @@ func TestALakeThatLooksAfterItselfHoldsWhatOneDoesThatDoesNot(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", total)
-	if total.Compacted < 2000 || total.Deleted < 1000 || total.Cleaned < 1000 {
+	if total.Compacted < 1000 || total.Deleted < 500 || total.Cleaned < 500 {
 		t.Errorf("too little was done: %+v", total)
 	}
 }
@@ -210,13 +210,13 @@ func TestACrashAtAnyWriteOfMaintainLosesAndDoublesNothing(t *testing.T) {
 		}
 	}
 	want := contents(t, l)
-	writes, step := 1, 1
+	writes, step := 1, 3
 	if testing.Short() {
-		step = 7
+		step = 11
 	}
 	for n := 0; n <= writes; n += step {
 		c := newClock()
-		breaker := &objstoretest.Breaker{Store: copyOf(t, store, c), At: n, Moment: objstoretest.Moment(n % 2), Once: n%3 == 0, WritesOnly: true}
+		breaker := &objstoretest.Breaker{Store: copyOf(t, store, c), At: n, Moment: objstoretest.Moment(n % 2), Once: n%4 == 0, WritesOnly: true}
 		c.move(2 * time.Hour)
 		l, err := lake.OpenAt(t.Context(), breaker, washers(), slog.New(slog.DiscardHandler), c.now)
 		if err == nil {
