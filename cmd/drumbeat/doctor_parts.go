@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"drumbeat"
 	"drumbeat/access"
 )
 
@@ -55,6 +56,8 @@ func (e *exam) opened(err error, part string) verdict {
 		return good("open")
 	case errors.Is(err, errPart):
 		return skipped("%s", err)
+	case part == partLake && !errors.Is(err, drumbeat.ErrNewer):
+		return found("%s", err).bad("use the fleet files and the Drumbeat that made these tables, or restore %s from a backup", folderPath(e.dir, objectDir))
 	case part == partTopics || part == partBroker:
 		return found("%s", err).bad("restore %s and epochs.json together from a backup", folderPath(e.dir, brokerDir))
 	}

@@ -441,3 +441,21 @@ func TestDoctorFindsFaultsOfTheProcess(t *testing.T) {
 		})
 	}
 }
+
+// TestTheRunbookListsEveryCheck holds docs/runbook/doctor.md to the checks.
+func TestTheRunbookListsEveryCheck(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/runbook/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range checks() {
+		if row := "| `" + c.name + "` | " + c.what + " |"; !strings.Contains(string(text), row) {
+			t.Errorf("docs/runbook/doctor.md lacks the row\n%s", row)
+		}
+	}
+	_, list, _ := strings.Cut(string(text), "## Every check")
+	if rows := strings.Count(list, "\n| `"); rows != len(checks()) {
+		t.Errorf("docs/runbook/doctor.md has %d rows for %d checks", rows, len(checks()))
+	}
+}
