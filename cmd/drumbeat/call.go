@@ -60,6 +60,7 @@ type control struct {
 	Format  int    `json:"format"`
 	Address string `json:"address"` // of the API
 	Token   string `json:"token"`
+	Kafka   string `json:"kafka"` // address of the embedded broker
 }
 
 // controlFormat is the version of control.json.
@@ -80,7 +81,7 @@ func (h *host) tell(ctx context.Context, address string) error {
 		return fmt.Errorf("write %s: %w", controlFile, err)
 	}
 	defer func() { _ = root.Close() }() // what was written is closed by then
-	return writeJSON(root, controlFile, control{Format: controlFormat, Address: address, Token: secret}, 0o600)
+	return writeJSON(root, controlFile, control{Format: controlFormat, Address: address, Token: secret, Kafka: h.broker.Addr()}, 0o600)
 }
 
 // untell takes control.json away.
@@ -107,23 +108,32 @@ func (h *host) keepTold(ctx context.Context) error {
 	}
 }
 
-// remote asks the daemon that has the folder.
-func remote[I, O any](ctx context.Context, dir string, op *operation[I, O], in *I, busy error) (*O, error) {
+// readControl finds the daemon that has the folder.
+func readControl(dir string, busy error) (control, error) {
+	var c control
 	text, err := os.ReadFile(folderPath(dir, controlFile)) //nolint:gosec // the person chose dir
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w (it does not answer commands: it is starting, or plays a quickstart's first steps)", busy)
+		return c, fmt.Errorf("%w (it does not answer commands: it is starting, or plays a quickstart's first steps)", busy)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("find the running drumbeat: %w", err)
+		return c, fmt.Errorf("find the running drumbeat: %w", err)
 	}
-	var c control
 	if err := json.Unmarshal(text, &c); err != nil {
-		return nil, fmt.Errorf("read %s: %w", controlFile, err)
+		return c, fmt.Errorf("read %s: %w", controlFile, err)
 	}
 	if c.Format > controlFormat {
-		return nil, fmt.Errorf("ask the running drumbeat: it speaks format %d, this program %d: %w", c.Format, controlFormat, drumbeat.ErrNewer)
+		return c, fmt.Errorf("ask the running drumbeat: it speaks format %d, this program %d: %w", c.Format, controlFormat, drumbeat.ErrNewer)
 	}
-	request, err := op.request(ctx, &c, in)
+	return c, nil
+}
+
+// remote asks the daemon that has the folder.
+func remote[I, O any](ctx context.Context, dir string, op *operation[I, O], in *I, busy error) (*O, error) {
+	to, err := readControl(dir, busy)
+	if err != nil {
+		return nil, err
+	}
+	request, err := op.request(ctx, &to, in)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,9 @@ import (
 
 // initCommand proposes a fleet folder from real data.
 type initCommand struct {
-	From    string `required:"" help:"Folder of CSV files (plain or .gz), or one such file." type:"path"`
+	From    string `required:"" help:"Folder of CSV files (plain or .gz), one such file, or topic:NAME."`
+	Data    string `help:"With topic:NAME: the data folder whose broker has the topic, whether it runs or not." type:"path"`
+	Brokers string `help:"With topic:NAME: addresses of a Kafka broker (host:port,…) instead of a data folder."`
 	Out     string `help:"Folder for fleet.yaml and features.yaml; NAME if absent. Files that exist are never replaced." type:"path"`
 	Name    string `help:"Name of the fleet: lower-case letters, digits and -; made of the folder's if absent."`
 	Horizon string `default:"7d" help:"How far ahead a failure counts."`
@@ -28,12 +30,14 @@ type initCommand struct {
 func (initCommand) Help() string {
 	return `Files are recognized by their values, names are hints: telemetry (machine, time, numbers), logs (machine, time, a type),
 machines (one row each). What cannot be known for sure stands as a doubt in a comment. The report says whether the data can
-foretell anything yet, and what is missing. No file of the data is changed.
+foretell anything yet, and what is missing. No file of the data is changed. A topic's records are JSON objects, or arrays of them;
+a record's header "type" says which log it belongs to.
 
-Example:
+Examples:
   drumbeat init --from ../shared/data/azure-pdm --out fleet-azure
   drumbeat import --fleet fleet-azure --from ../shared/data/azure-pdm --data azure
-  drumbeat train --data azure`
+  drumbeat train --data azure
+  drumbeat init --from topic:plant --brokers kafka-1:9092 --out plant`
 }
 
 // proposed is the document of --json.
@@ -58,18 +62,7 @@ func (c *initCommand) Run(ctx context.Context, p *process) error {
 		_, err := loadView(folder)
 		return err
 	}}
-	folder := c.From
-	if info, err := os.Stat(c.From); err != nil {
-		return fmt.Errorf("open --from: %w", err)
-	} else if !info.IsDir() {
-		folder, opts.File = filepath.Split(c.From)
-	}
-	root, err := os.OpenRoot(filepath.Clean(folder))
-	if err != nil {
-		return fmt.Errorf("open --from: %w", err)
-	}
-	defer func() { _ = root.Close() }() // it was only read from
-	proposal, err := propose.FromFolder(ctx, root.FS(), opts)
+	proposal, folder, err := c.propose(ctx, p, opts)
 	if err != nil {
 		return err
 	}
@@ -85,6 +78,32 @@ func (c *initCommand) Run(ctx context.Context, p *process) error {
 		return printJSON(p.stdout, result)
 	}
 	return c.print(p, result, folder)
+}
+
+// topicPrefix marks a --from that is no folder.
+const topicPrefix = "topic:"
+
+// propose reads what --from names, and returns the folder that it lies in, ""
+// for a topic.
+func (c *initCommand) propose(ctx context.Context, p *process, opts propose.Options) (*propose.Proposal, string, error) {
+	if name, isTopic := strings.CutPrefix(c.From, topicPrefix); isTopic {
+		opts.Folder = name
+		proposal, err := c.proposeTopic(ctx, p, name, opts)
+		return proposal, "", err
+	}
+	folder := c.From
+	if info, err := os.Stat(c.From); err != nil {
+		return nil, "", fmt.Errorf("open --from: %w", err)
+	} else if !info.IsDir() {
+		folder, opts.File = filepath.Split(c.From)
+	}
+	root, err := os.OpenRoot(filepath.Clean(folder))
+	if err != nil {
+		return nil, "", fmt.Errorf("open --from: %w", err)
+	}
+	defer func() { _ = root.Close() }() // it was only read from
+	proposal, err := propose.FromFolder(ctx, root.FS(), opts)
+	return proposal, folder, err
 }
 
 func writeProposal(proposal *propose.Proposal, out string) error {

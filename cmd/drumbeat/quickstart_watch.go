@@ -190,7 +190,7 @@ type retrainEvidence struct {
 	Again    string                `json:"asked_again_for_the_same_reason"`
 	Cooldown string                `json:"asked_for_another_reason_within_the_cooldown"`
 	Version  drumbeat.ModelVersion `json:"version"`
-	Runs     int                   `json:"training_runs_by_then"`
+	Runs     int                   `json:"runs_for_that_reason"`
 }
 
 // retrain trains for the drift that was seen, once.
@@ -228,7 +228,7 @@ func (q *quickstart) retrain(ctx context.Context) (any, []string, error) {
 	if refusal != nil {
 		e.Cooldown = refusal.Error()
 	}
-	runs, err := q.host.runs.List(ctx, pipeline.Query{Graph: graphTrain, Fleet: d.def.Name})
+	runs, err := q.host.runs.List(ctx, pipeline.Query{Graph: graphTrain, Fleet: d.def.Name, Key: reason.Key()})
 	if err != nil {
 		return nil, nil, err
 	}
