@@ -26,6 +26,9 @@ func quiet() *process {
 	return &process{stdout: io.Discard, stderr: io.Discard, log: slog.New(slog.DiscardHandler)}
 }
 
+// shared is where healthySite stands, "" before it does.
+var shared string
+
 // healthySite is a small site, made once: the first steps of a quickstart, and
 // a champion.
 var healthySite = sync.OnceValues(func() (string, error) {
@@ -33,6 +36,7 @@ var healthySite = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	shared = dir
 	made := quickstartCommand{
 		Dir: dir, Once: true, Until: "materialize", Seed: 1, Machines: 3, Days: 35, Listen: "127.0.0.1:0",
 		Start: drumbeat.At(time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)),
