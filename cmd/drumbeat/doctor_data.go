@@ -158,7 +158,7 @@ func checkNeverSent(ctx context.Context, e *exam, p *patient) verdict {
 const longAgo = 31 * 24 * time.Hour
 
 func checkFailureLog(ctx context.Context, e *exam, p *patient) verdict {
-	truth, err := p.truth(ctx, 0)
+	truth, err := p.truth(ctx)
 	if err != nil {
 		return e.unreadable(err)
 	}
@@ -186,7 +186,7 @@ const (
 // checkFailureRate takes failures as a Poisson process: a silence of d at a
 // rate of r has the probability exp(-r·d).
 func checkFailureRate(ctx context.Context, e *exam, p *patient) verdict {
-	truth, err := p.truth(ctx, 0)
+	truth, err := p.truth(ctx)
 	if err != nil {
 		return e.unreadable(err)
 	}

@@ -12,9 +12,6 @@ import (
 	"drumbeat/web"
 )
 
-// shownTriggers is how many reports the page looks through for triggers.
-const shownTriggers = 30
-
 func (m *modelPages) health(ctx context.Context) (web.Health, error) {
 	d := m.daemon
 	out := web.Health{

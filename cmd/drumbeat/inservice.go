@@ -131,7 +131,8 @@ func (d *daemon) putInService(ctx context.Context) error {
 // lastGood stands in for a champion that cannot be loaded.
 func (d *daemon) lastGood(ctx context.Context, champion drumbeat.ModelVersion, why error) (*serve.Live, error) {
 	if now := d.scorer.Champion(); now != nil {
-		return now, d.inTrouble(ctx, champion, now.Version, why)
+		d.inTrouble(ctx, champion, now.Version, why)
+		return now, nil
 	}
 	ledger, err := d.registry.Ledger(ctx, d.def.Name, 0)
 	if err != nil {
@@ -142,7 +143,8 @@ func (d *daemon) lastGood(ctx context.Context, champion drumbeat.ModelVersion, w
 			continue
 		}
 		if live, err := d.live(ctx, row.To); err == nil {
-			return live, d.inTrouble(ctx, champion, live.Version, why)
+			d.inTrouble(ctx, champion, live.Version, why)
+			return live, nil
 		}
 	}
 	return nil, fmt.Errorf("champion %d of %s cannot be put in service, and no champion before it can: %w",
@@ -150,12 +152,11 @@ func (d *daemon) lastGood(ctx context.Context, champion drumbeat.ModelVersion, w
 }
 
 // inTrouble keeps the sentence that status and the page show.
-func (d *daemon) inTrouble(ctx context.Context, champion, stands drumbeat.ModelVersion, why error) error {
+func (d *daemon) inTrouble(ctx context.Context, champion, stands drumbeat.ModelVersion, why error) {
 	text := fmt.Sprintf("champion %d cannot be put in service (%s); version %d, the last good one, keeps serving. "+
 		"Restore its file, or `drumbeat models rollback`", champion, why, stands)
 	d.trouble.Store(&text)
 	d.log.ErrorContext(ctx, "champion not put in service", "fleet", d.def.Name, "trouble", text)
-	return nil
 }
 
 // swap brings stream, gold and online store to the views that the models read,

@@ -62,7 +62,7 @@ func (d *depot) judge(ctx context.Context, version drumbeat.ModelVersion) (judge
 	if in.Challenger == 0 {
 		return judged{}, fmt.Errorf("judge a challenger of %s: there is none; `drumbeat train` makes one: %w", d.def.Name, drumbeat.ErrNotFound)
 	}
-	if in.Truth, err = d.truth(ctx, 0); err != nil {
+	if in.Truth, err = d.truth(ctx); err != nil {
 		return judged{}, err
 	}
 	report, err := monitor.Shadow(ctx, in)

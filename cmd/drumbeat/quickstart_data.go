@@ -322,7 +322,9 @@ func (d *daemon) histories(ctx context.Context, partition int32) (map[drumbeat.M
 
 // openData opens the verbs that carry the lake.
 func (d *daemon) openData(ctx context.Context) (err error) {
-	d.ingester, err = ingest.New(ctx, ingest.Config{Fleet: d.def, Lake: d.lake, Open: d.reader(d.telemetry), Log: d.log})
+	d.ingester, err = ingest.New(ctx, ingest.Config{
+		Fleet: d.def, Lake: d.lake, Open: d.reader(d.telemetry), Log: d.log, Flush: min(d.copyEvery, ingest.DefaultFlush),
+	})
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,10 @@ type moveEvidence struct {
 	Refused string             `json:"refused_without_an_override,omitempty"`
 	Status  int                `json:"status_of_the_refusal,omitempty"`
 	Ledger  registry.LedgerRow `json:"ledger"`
-	// Seconds passed from asking for the move to the first answer of the new
-	// champion.
+	// Seconds passed from the ledger's row to the first answer of the new
+	// champion, Asked from asking for the move: the gate judges in between.
 	Seconds  float64                       `json:"seconds_until_serving_followed"`
+	Asked    float64                       `json:"seconds_since_it_was_asked"`
 	Requests int                           `json:"requests_meanwhile"`
 	Failed   int                           `json:"requests_failed"`
 	Answered map[drumbeat.ModelVersion]int `json:"answers_by_model_version"`
@@ -97,7 +98,8 @@ func (q *quickstart) move(ctx context.Context, token, path string, body map[stri
 		return nil, fmt.Errorf("post %s: %w", path, err)
 	}
 	e.Requests, e.Failed, e.Answered = load.requests, load.failed, load.answered
-	e.Seconds = load.first[e.Ledger.To].Sub(asked).Seconds()
+	first := load.first[e.Ledger.To]
+	e.Seconds, e.Asked = first.Sub(e.Ledger.WhenWall.Std()).Seconds(), first.Sub(asked).Seconds()
 	q.say("  champion is version %d; serving followed after %.3f s, %d of %d requests failed", e.Ledger.To, e.Seconds, e.Failed, e.Requests)
 	faults := unequal("failed requests", int64(e.Failed), 0)
 	for what, wrong := range map[string]bool{

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"time"
 
 	"drumbeat"
 	"drumbeat/label"
@@ -101,26 +100,26 @@ func (d *depot) entries(ctx context.Context) ([]drumbeat.Item, error) {
 }
 
 // truth is what the lake knows of failures now.
-func (s *depot) truth(ctx context.Context, horizon time.Duration) (*label.Truth, error) {
-	entries, err := s.entries(ctx)
+func (d *depot) truth(ctx context.Context) (*label.Truth, error) {
+	entries, err := d.entries(ctx)
 	if err != nil {
 		return nil, err
 	}
-	findings, err := s.findings(ctx)
+	findings, err := d.findings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.fleetNow(ctx)
+	now, err := d.fleetNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return label.NewTruth(s.def, horizon, entries, findings, now), nil
+	return label.NewTruth(d.def, 0, entries, findings, now), nil
 }
 
 // findings reads the ground-truth table.
-func (s *depot) findings(ctx context.Context) ([]drumbeat.Finding, error) {
+func (d *depot) findings(ctx context.Context) ([]drumbeat.Finding, error) {
 	var all []drumbeat.Finding
-	err := s.lake.ScanFindings(ctx, func(findings []drumbeat.Finding) error {
+	err := d.lake.ScanFindings(ctx, func(findings []drumbeat.Finding) error {
 		all = append(all, findings...)
 		return nil
 	})
@@ -132,14 +131,14 @@ func (s *depot) findings(ctx context.Context) ([]drumbeat.Finding, error) {
 
 // fleetNow is the fleet's clock as of what silver holds (T6): drained, as
 // silver is, every partition counts with the others.
-func (s *depot) fleetNow(ctx context.Context) (drumbeat.Time, error) {
-	s.spanned.Lock()
-	defer s.spanned.Unlock()
-	end := s.lake.SilverProgress()
-	if s.spannedTo != nil && maps.Equal(s.spannedTo, end) {
-		return s.spannedNow, nil
+func (d *depot) fleetNow(ctx context.Context) (drumbeat.Time, error) {
+	d.spanned.Lock()
+	defer d.spanned.Unlock()
+	end := d.lake.SilverProgress()
+	if d.spannedTo != nil && maps.Equal(d.spannedTo, end) {
+		return d.spannedNow, nil
 	}
-	spans, err := s.lake.Spans(ctx, nil)
+	spans, err := d.lake.Spans(ctx, nil)
 	if err != nil {
 		return drumbeat.NoTime, fmt.Errorf("read how far silver has come: %w", err)
 	}
@@ -148,8 +147,8 @@ func (s *depot) fleetNow(ctx context.Context) (drumbeat.Time, error) {
 		clock.Consume(span.Partition, span.Arrival)
 		clock.Drained(span.Partition)
 	}
-	s.spannedTo, s.spannedNow = end, clock.Now()
-	return s.spannedNow, nil
+	d.spannedTo, d.spannedNow = end, clock.Now()
+	return d.spannedNow, nil
 }
 
 // findXGBoost looks for libxgboost: the file that DRUMBEAT_XGBOOST names, else
@@ -167,7 +166,7 @@ func findXGBoost() (*xgboost.Library, error) {
 
 // agrees refuses a fleet folder that says otherwise than the data folder's own
 // copy: the data was made by that.
-func (s *depot) agrees(path string) error {
+func (d *depot) agrees(path string) error {
 	if path == "" {
 		return nil
 	}
@@ -179,12 +178,12 @@ func (s *depot) agrees(path string) error {
 	if err != nil {
 		return err
 	}
-	if named.Fleet.Name != s.def.Name {
-		return fmt.Errorf("--fleet %s is %s, data folder %s holds %s: %w", path, named.Fleet.Name, s.dir, s.def.Name, drumbeat.ErrConflict)
+	if named.Fleet.Name != d.def.Name {
+		return fmt.Errorf("--fleet %s is %s, data folder %s holds %s: %w", path, named.Fleet.Name, d.dir, d.def.Name, drumbeat.ErrConflict)
 	}
-	if named.Hash != s.view.Hash {
+	if named.Hash != d.view.Hash {
 		return fmt.Errorf("--fleet %s defines features (hash %.12s) that data folder %s was not made with (%.12s); "+
-			"import into a new folder: %w", path, named.Hash, s.dir, s.view.Hash, drumbeat.ErrConflict)
+			"import into a new folder: %w", path, named.Hash, d.dir, d.view.Hash, drumbeat.ErrConflict)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"drumbeat"
 	"drumbeat/access"
+	"drumbeat/label"
 	"drumbeat/lake"
 	"drumbeat/monitor"
 	"drumbeat/pipeline"
@@ -78,7 +79,11 @@ func (d *daemon) look(ctx context.Context, run string) (*monitored, error) {
 	if err != nil {
 		return nil, err
 	}
-	truth, err := d.truth(ctx, 0)
+	truth, err := d.truth(ctx)
+	if err != nil {
+		return nil, err
+	}
+	window, err := d.liveWindow(ctx, truth)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +92,7 @@ func (d *daemon) look(ctx context.Context, run string) (*monitored, error) {
 		return nil, err
 	}
 	r.Live, err = monitor.Live(ctx, monitor.LiveInput{
-		Fleet: d.def, Truth: truth, Scores: d.scores, Champion: champion.Number, Since: put.WhenFleet,
+		Fleet: d.def, Truth: truth, Scores: d.scores, Champion: champion.Number, Since: put.WhenFleet, Window: window,
 	})
 	if err != nil {
 		return nil, err
@@ -108,6 +113,23 @@ func (d *daemon) look(ctx context.Context, run string) (*monitored, error) {
 	}
 	r.Triggers = append(append(r.Triggers, r.Drift.Triggers...), r.Live.Triggers...)
 	return r, nil
+}
+
+// liveWindow is how much matured time live recall is measured over: what
+// monitoring takes by itself, but none from before the first champion, for
+// nobody foretold anything then.
+func (d *depot) liveWindow(ctx context.Context, truth *label.Truth) (time.Duration, error) {
+	ledger, err := d.registry.Ledger(ctx, d.def.Name, 0)
+	if err != nil {
+		return 0, err
+	}
+	matured := truth.FleetNow().Add(-truth.Horizon() - d.def.Label.ReportingLag)
+	for i := range ledger {
+		if ledger[i].Alias == drumbeat.RoleChampion {
+			return min(monitor.DefaultWindow, max(matured.Sub(ledger[i].WhenFleet), time.Hour)), nil
+		}
+	}
+	return monitor.DefaultWindow, nil
 }
 
 // drift compares what the sensors said, and what was served, with the last
