@@ -45,7 +45,8 @@ check: $(ASSETS) lint vet ## the quick part: format, lint, vet, short race tests
 
 .PHONY: test
 test: build lint vet $(XGBOOST) $(READERS) $(AXE) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
-	$(GO) test -race -tags real,browser -timeout 20m ./...
+	$(GO) test -race -tags real,browser -timeout 30m ./...
+	$(GO) test -timeout 20m -run 'AFleetAsUsual|AShiftIsSeen' ./monitor
 
 .PHONY: lint
 lint: $(LINT) $(ASSETS) ## format and lint; fails on any finding

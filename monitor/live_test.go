@@ -119,7 +119,7 @@ func TestTheStatusOfLiveRecall(t *testing.T) {
 	nobody.predictions = nil
 	tests := []struct {
 		name    string
-		season   *season
+		season  *season
 		want    monitor.Status
 		says    string
 		trigger bool

@@ -15,7 +15,6 @@ import (
 	"drumbeat/monitor"
 )
 
-
 // start is when the worlds' clocks begin; hourOf(3) is three hours later.
 const start = drumbeat.Time(1_767_225_600_000_000) // 2026-01-01
 
@@ -41,7 +40,9 @@ func newSeason(now float64) *season {
 	}}
 }
 
-func (w *season) truth() *label.Truth { return label.NewTruth(w.fleet, 0, w.entries, w.findings, w.now) }
+func (w *season) truth() *label.Truth {
+	return label.NewTruth(w.fleet, 0, w.entries, w.findings, w.now)
+}
 
 // scores reads the predictions in chunks of three.
 func (w *season) scores(_ context.Context, from, until drumbeat.Time, fn func([]drumbeat.Prediction) error) error {

@@ -1,0 +1,9 @@
+//go:build race
+
+package monitor_test
+
+// Under the race detector a few stand for all.
+const (
+	simulatedSeeds = 2
+	shiftedSeeds   = 1
+)
