@@ -11,14 +11,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// run starts `drumbeat run` in a data folder and stops it when the test ends.
-// Commands find it by its control file.
-func run(t *testing.T, dir string) {
+// run starts `drumbeat run` in a data folder and returns what stops it; the end
+// of the test does so too. Commands find it by its control file.
+func run(t *testing.T, dir string) (stop func()) {
 	t.Helper()
 	cmd := command(context.WithoutCancel(t.Context()), t, "run", "--data", dir, "--listen", "127.0.0.1:0")
 	log := filepath.Join(t.TempDir(), "run.log")
@@ -32,7 +33,7 @@ func run(t *testing.T, dir string) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
@@ -44,12 +45,13 @@ func run(t *testing.T, dir string) {
 			t.Errorf("the control file is still there: %v", err)
 		}
 	})
+	t.Cleanup(stop)
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	deadline := time.After(time.Minute)
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "control.json")); err == nil {
-			return
+			return stop
 		}
 		select {
 		case err := <-ended:
@@ -82,6 +84,10 @@ type modelList struct {
 			Hash     string   `json:"view_hash"`
 			Features []string `json:"features"`
 		} `json:"manifest"`
+		Files []struct {
+			Name   string `json:"name"`
+			SHA256 string `json:"sha256"`
+		} `json:"files"`
 	} `json:"versions"`
 	Ledger []struct {
 		Alias string `json:"alias"`
@@ -106,10 +112,26 @@ func TestTwoFleetsInOneProcessAnswerTheSameCommands(t *testing.T) {
 		}
 		monitored := decode[struct {
 			State string `json:"state"`
-		}](t, drumbeat(t, "monitor", "--data", dir, "--fleet", fleet, "--run", "by-hand", "--json"))
+		}](t, drumbeat(t, "monitor", "--data", dir, "--fleet", fleet, "--run", "by-hand-"+fleet, "--json"))
 		if monitored.State != "done" {
 			t.Errorf("%s: monitoring is %s, want done", fleet, monitored.State)
 		}
+	}
+	// Version 1 of the milling fleet was tested until the end of its file, so
+	// nothing has come after its data: that is said.
+	if text := refused(t, "evaluate", "--data", dir, "--fleet", "milling"); !strings.Contains(text, "holds no time") {
+		t.Errorf("evaluate: %s, want that nothing came after", text)
+	}
+	later := decode[struct {
+		Steps []struct {
+			Result struct {
+				LiveRows int    `json:"live_rows"`
+				Sentence string `json:"sentence"`
+			} `json:"result"`
+		} `json:"steps"`
+	}](t, drumbeat(t, "evaluate", "--data", dir, "--fleet", "milling", "--from", "2015-10-01T00:00:00Z", "--until", "2015-12-01T00:00:00Z", "--json"))
+	if len(later.Steps) != 1 || later.Steps[0].Result.LiveRows == 0 || !strings.Contains(later.Steps[0].Result.Sentence, "alerts right") {
+		t.Errorf("evaluate: %+v, want measures with their price", later)
 	}
 	status := decode[struct {
 		Running bool `json:"running"`
@@ -127,8 +149,8 @@ func TestTwoFleetsInOneProcessAnswerTheSameCommands(t *testing.T) {
 	// The run of the same id is the same run; another's parameters are refused.
 	again := decode[struct {
 		Run string `json:"run"`
-	}](t, drumbeat(t, "monitor", "--data", dir, "--fleet", "milling", "--run", "by-hand", "--json"))
-	if again.Run != "by-hand" {
+	}](t, drumbeat(t, "monitor", "--data", dir, "--fleet", "milling", "--run", "by-hand-milling", "--json"))
+	if again.Run != "by-hand-milling" {
 		t.Errorf("asked again: run %s", again.Run)
 	}
 }
@@ -144,7 +166,7 @@ func TestAModelOfAnotherViewIsShadowedPromotedAndRolledBackWithoutARestart(t *te
 	if err := os.WriteFile(features, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir)
+	stop := run(t, dir)
 	drumbeat(t, "backfill", "--data", dir)
 	drumbeat(t, "train", "--data", dir, "--why", "a feature more")
 	models := decode[modelList](t, drumbeat(t, "models", "--data", dir, "--json"))
@@ -166,6 +188,26 @@ func TestAModelOfAnotherViewIsShadowedPromotedAndRolledBackWithoutARestart(t *te
 	got := decode[modelList](t, drumbeat(t, "models", "--data", dir, "--json"))
 	if last := got.Ledger[len(got.Ledger)-1]; got.Champion != 1 || last.From != 2 || last.To != 1 {
 		t.Errorf("after the rollback: champion %d, last row %+v", got.Champion, last)
+	}
+	stop()
+	loseChampion(t, dir, &got)
+}
+
+// loseChampion deletes the champion's trees by hand: after a restart the last
+// good champion serves, and the doctor says what is missing.
+func loseChampion(t *testing.T, dir string, models *modelList) {
+	t.Helper()
+	for _, file := range models.Versions[0].Files {
+		if file.Name == "model.ubj" {
+			if err := os.Remove(filepath.Join(dir, "objects", "models", file.SHA256)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	run(t, dir)
+	text := string(said(t, "doctor", "--data", dir))
+	if !strings.Contains(text, "version 2, the last good one, keeps serving") {
+		t.Errorf("doctor does not say that version 2 keeps serving:\n%s", text)
 	}
 }
 

@@ -144,7 +144,7 @@ func handOver(ctx context.Context, t *testing.T, stream *materialize.Stream, w *
 	t.Helper()
 	now := 0
 	use := func(views ...*feature.View) {
-		if err := stream.Use(t.Context(), views); err != nil {
+		if err := stream.Use(context.WithoutCancel(ctx), views); err != nil {
 			t.Error(err)
 		}
 	}

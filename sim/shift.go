@@ -13,9 +13,9 @@ import (
 // a firmware that measures otherwise, a new mounting. It is no wear, and
 // nothing that breaks later comes of it. Shifts of one sensor add up.
 type Shift struct {
-	Sensor string        // the fleet's name of it, a gauge
-	From   drumbeat.Time // what is measured after it is moved
-	By     float64       // in the sensor's unit, added while a machine runs
+	Sensor string        `json:"sensor"` // the fleet's name of it, a gauge
+	From   drumbeat.Time `json:"from"`   // what is measured after it is moved
+	By     float64       `json:"by"`     // in the sensor's unit, added while a machine runs
 }
 
 // maxShift bounds a shift in a sensor's smallest steps: far beyond any bound

@@ -44,9 +44,10 @@ func Measure(ctx context.Context, in Input, m *model.Model, from, until drumbeat
 		}
 	}
 	policy := &in.Fleet.Policy
+	bootstrap := label.Bootstrap{Seed: uint64(in.Fleet.Train.Seed)} //nolint:gosec // any bits will do
 	out := &Later{From: from, Until: until, Threshold: policy.Threshold}
 	events := label.NewEvents(in.Truth, label.EventOptions{
-		Threshold: policy.Threshold, MinLead: policy.MinLead, From: from, Until: until, Bootstrap: label.Bootstrap{Seed: uint64(in.Fleet.Train.Seed)},
+		Threshold: policy.Threshold, MinLead: policy.MinLead, From: from, Until: until, Bootstrap: bootstrap,
 	})
 	var machines []drumbeat.MachineID
 	var scores []float64
@@ -76,7 +77,7 @@ func Measure(ctx context.Context, in Input, m *model.Model, from, until drumbeat
 	if err != nil {
 		return nil, fmt.Errorf("measure %s: %w", in.Fleet.Name, err)
 	}
-	out.Row, out.Events = labelled.Measures(policy.Threshold, label.Bootstrap{Seed: uint64(in.Fleet.Train.Seed)}), events.Measures()
+	out.Row, out.Events = labelled.Measures(policy.Threshold, bootstrap), events.Measures()
 	return out, nil
 }
 

@@ -111,7 +111,7 @@ func (h *host) keepTold(ctx context.Context) error {
 // readControl finds the daemon that has the folder.
 func readControl(dir string, busy error) (control, error) {
 	var c control
-	text, err := os.ReadFile(folderPath(dir, controlFile)) //nolint:gosec // the person chose dir
+	text, err := os.ReadFile(folderPath(dir, controlFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("%w (it does not answer commands: it is starting, or plays a quickstart's first steps)", busy)
 	}
@@ -196,12 +196,14 @@ func refusal(status int, body []byte) error {
 	if problem.Detail != "" {
 		text = problem.Detail // it says what and why
 	}
+	parts := []string{text}
 	for _, fault := range problem.Errors {
-		text += "; " + fault.Location + ": " + fault.Message
+		parts = append(parts, fault.Location+": "+fault.Message)
 	}
 	if problem.Next != "" {
-		text += "; " + problem.Next
+		parts = append(parts, problem.Next)
 	}
+	text = strings.Join(parts, "; ")
 	kinds := map[int]error{
 		http.StatusNotFound: drumbeat.ErrNotFound, http.StatusConflict: drumbeat.ErrConflict,
 		http.StatusUnprocessableEntity: drumbeat.ErrInvalid, http.StatusRequestEntityTooLarge: drumbeat.ErrLimit,

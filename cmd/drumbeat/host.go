@@ -73,6 +73,10 @@ func (h *host) daemon(name drumbeat.FleetName) (*daemon, error) {
 
 // open opens what every fleet needs to run, and the listener.
 func (h *host) open(ctx context.Context, address string) error {
+	if len(h.daemons) == 0 {
+		_, err := h.depot("") // which says what to do
+		return err
+	}
 	for _, d := range h.daemons {
 		if err := d.open(ctx); err != nil {
 			return fmt.Errorf("start fleet %s: %w", d.def.Name, err)
