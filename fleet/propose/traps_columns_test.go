@@ -176,10 +176,10 @@ func oddColumns() []trap {
 			},
 		},
 		{
-			"a counter with resets", with(column{"strokes", func(w *world, _ string, _ time.Time, row int) string {
-				return strconv.Itoa(row / w.machines % 200 * 3)
-			}}),
-			[]string{"sensors.strokes: falls 16 times"}, nil,
+			"a counter with resets",
+			with(column{"strokes", func(w *world, _ string, _ time.Time, row int) string { return strconv.Itoa(row / w.machines % 200 * 3) }}),
+			[]string{"sensors.strokes: falls 16 times"},
+			nil,
 			func(t *testing.T, f *fleet.Fleet, _ *propose.Proposal) {
 				if s := f.Sensors[f.SensorIndex("strokes")]; s.Kind != fleet.Counter {
 					t.Error("strokes is no counter")
