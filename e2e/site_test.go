@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -229,4 +230,34 @@ func refused(t *testing.T, args ...string) string {
 		t.Fatalf("drumbeat %q succeeded: %s", args, text)
 	}
 	return string(text)
+}
+
+func TestATrainingKilledAnywhereMakesOneModel(t *testing.T) {
+	dir := small(t)
+	args := []string{"train", "--data", dir, "--run", "next", "--why", "it is killed again and again", "--json"}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	killed := 0
+	for range 6 {
+		cmd := command(t.Context(), t, args...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if killAfter(t, cmd, time.Duration(300+random.IntN(2500))*time.Millisecond) {
+			killed++
+		}
+	}
+	made := decode[struct {
+		Version int    `json:"version"`
+		Run     string `json:"run"`
+	}](t, drumbeat(t, args...))
+	if made.Version != 2 || made.Run != "next" {
+		t.Errorf("after %d kills: %+v, want version 2 of run next", killed, made)
+	}
+	models := decode[modelList](t, drumbeat(t, "models", "--data", dir, "--json"))
+	if len(models.Versions) != 2 || models.Aliases["challenger"] != 2 || len(models.Ledger) != 2 {
+		t.Errorf("after %d kills: %d versions, aliases %v, %d ledger rows; want 2, the challenger and 2",
+			killed, len(models.Versions), models.Aliases, len(models.Ledger))
+	}
 }

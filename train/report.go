@@ -1,36 +1,16 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"strconv"
 
 	"drumbeat"
 	"drumbeat/fleet"
 	"drumbeat/label"
 )
 
-// Number is a figure of a report; what cannot be estimated is NaN, which JSON
-// carries as null (V3).
-type Number float64
-
-// MarshalJSON writes null for NaN and infinities.
-func (n Number) MarshalJSON() ([]byte, error) {
-	if v := float64(n); math.IsNaN(v) || math.IsInf(v, 0) {
-		return []byte("null"), nil
-	}
-	return strconv.AppendFloat(nil, float64(n), 'g', -1, 64), nil
-}
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (n *Number) UnmarshalJSON(text []byte) error {
-	*n = Number(math.NaN())
-	if string(text) == "null" {
-		return nil
-	}
-	return json.Unmarshal(text, (*float64)(n))
-}
+// Number is a figure of a report; NaN is null in JSON (V3).
+type Number = label.Number
 
 // Pair is the bounds of a 95 % interval.
 type Pair [2]Number
