@@ -48,7 +48,7 @@ func (m *modelPages) models(ctx context.Context) (web.Models, error) {
 	out := web.Models{NextRetrain: m.next(ctx, graphTrain, d.def.Policy.RetrainEvery)}
 	why := map[string]string{}
 	for i := range runs {
-		why[runs[i].ID] = runs[i].Reason.String()
+		why[runs[i].ID] = reasonWords(&runs[i].Reason)
 		out.Runs = append(out.Runs, shownRun(&runs[i]))
 	}
 	former := map[drumbeat.ModelVersion]bool{}
@@ -102,7 +102,7 @@ func shownRow(l *registry.LedgerRow) web.LedgerRow {
 
 func shownRun(r *pipeline.Run) web.Run {
 	out := web.Run{
-		ID: r.ID, Reason: r.Reason.String(), Who: r.Who, State: web.RunState(r.State), Error: r.Error,
+		ID: r.ID, Reason: reasonWords(&r.Reason), Who: r.Who, State: web.RunState(r.State), Error: r.Error,
 		WhenFleet: r.Requested.Fleet, WhenWall: r.Requested.Wall,
 	}
 	for _, name := range trainSteps {
@@ -118,6 +118,24 @@ func shownRun(r *pipeline.Run) web.Run {
 		out.Steps = append(out.Steps, step)
 	}
 	return out
+}
+
+// reasonWords says for people why a run was asked for.
+func reasonWords(r *pipeline.Reason) string {
+	switch r.Kind {
+	case pipeline.DataDrift:
+		return fmt.Sprintf("%s has drifted since %s", r.Subject, r.Since.Std().Format("2 Jan 2006"))
+	case pipeline.ConceptDrift:
+		return fmt.Sprintf("version %s foretells too little", r.Subject)
+	case pipeline.Schedule:
+		return "the schedule"
+	case pipeline.Person:
+		if r.Detail != "" {
+			return r.Detail
+		}
+		return "asked for by " + r.Subject
+	}
+	return r.String()
 }
 
 // shownVersion makes a version of a registered one, without what happened to
