@@ -46,7 +46,7 @@ check: $(ASSETS) lint vet ## the quick part: format, lint, vet, short race tests
 .PHONY: test
 test: build lint vet $(XGBOOST) $(READERS) $(AXE) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
 	$(GO) test -race -tags real,browser -timeout 30m ./...
-	$(GO) test -timeout 20m -run 'AFleetAsUsual|AShiftIsSeen' ./monitor
+	$(GO) test -timeout 20m -run 'AFleetAsUsual|AShiftIsSeen|AShiftedSensor' ./monitor
 
 .PHONY: lint
 lint: $(LINT) $(ASSETS) ## format and lint; fails on any finding

@@ -40,7 +40,11 @@ func TestACrashAtAnyWriteOfMaintenanceLosesAndDoublesNothing(t *testing.T) {
 	if err := lookAfter(t, counter, c); err != nil {
 		t.Fatal(err)
 	}
-	for n := 1; n <= counter.Calls(); n += 2 { // others with every change of the code
+	step := 2 // others with every change of the code
+	if testing.Short() {
+		step = 12
+	}
+	for n := 1; n <= counter.Calls(); n += step {
 		for _, how := range []struct {
 			moment objstoretest.Moment
 			once   bool
@@ -64,7 +68,11 @@ func TestACrashAtAnyWriteOfMaintenanceLosesAndDoublesNothing(t *testing.T) {
 // TestRandomMaintenance holds a table to a list in memory, whatever is done to
 // it in whatever order.
 func TestRandomMaintenance(t *testing.T) {
-	for seed := range uint64(4) {
+	seeds := uint64(4)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 7))

@@ -4,6 +4,6 @@ package monitor_test
 
 // Under the race detector a few stand for all.
 const (
-	simulatedSeeds = 2
+	simulatedSeeds = 1
 	shiftedSeeds   = 1
 )
