@@ -10,6 +10,7 @@ import (
 	"drumbeat/access"
 	"drumbeat/lake"
 	"drumbeat/monitor"
+	"drumbeat/pipeline"
 	"drumbeat/registry"
 )
 
@@ -76,92 +77,121 @@ func (d *depot) judge(ctx context.Context, version drumbeat.ModelVersion) (judge
 type modelMove struct {
 	Fleet drumbeat.FleetName `query:"fleet" maxLength:"200"`
 	Body  struct {
+		Run     string                `json:"run,omitempty" maxLength:"200" doc:"Names the run: asked for again it is the same move, done once"`
 		Version drumbeat.ModelVersion `json:"version,omitempty" minimum:"0" doc:"0: the challenger"`
 		Why     string                `json:"why,omitempty" maxLength:"4000" doc:"The reason; of a promotion that the gate did not pass, the override"`
 	}
 }
 
-func promoteModel() *operation[modelMove, output[registry.LedgerRow]] {
-	return &operation[modelMove, output[registry.LedgerRow]]{
-		method: http.MethodPost, path: "/v1/models/promote", id: "promote", least: access.Engineer, timeout: stageTime,
-		summary: "Make a version champion, by the gate or with a reason of one's own",
-		run: func(ctx context.Context, h *host, who access.Person, in *modelMove) (*output[registry.LedgerRow], error) {
-			return answer(h.promote(ctx, who, in.Fleet, in.Body.Version, in.Body.Why))
+// moveParams say what is moved, and why.
+type moveParams struct {
+	Version drumbeat.ModelVersion `json:"version,omitempty"`
+	Why     string                `json:"why,omitempty"`
+}
+
+// moved is a move that was made.
+type moved struct {
+	Run string `json:"run"`
+	registry.LedgerRow
+}
+
+func promoteModel() *operation[modelMove, output[moved]] {
+	return moveOperation(graphPromote, "Make a version champion, by the gate or with a reason of one's own")
+}
+
+func rollbackModel() *operation[modelMove, output[moved]] {
+	return moveOperation(graphRollback, "Put the champion before the present one back in service")
+}
+
+func moveOperation(graph, summary string) *operation[modelMove, output[moved]] {
+	return &operation[modelMove, output[moved]]{
+		method: http.MethodPost, path: "/v1/models/" + graph, id: graph, least: access.Engineer, timeout: stageTime, summary: summary,
+		run: func(ctx context.Context, h *host, who access.Person, in *modelMove) (*output[moved], error) {
+			done, err := h.move(ctx, who, graph, in)
+			if err != nil {
+				return nil, err
+			}
+			return answer(done, h.record(ctx, who, graph, &done.LedgerRow))
 		},
 	}
 }
 
-// promote judges a version and makes it champion; override is the engineer's
-// reason where the gate does not pass.
-func (h *host) promote(
-	ctx context.Context, who access.Person, fleet drumbeat.FleetName, version drumbeat.ModelVersion, override string,
-) (registry.LedgerRow, error) {
-	d, err := h.daemon(fleet)
+// move runs a move of the champion's alias, once for its run id, and has a
+// running fleet follow at once.
+func (h *host) move(ctx context.Context, who access.Person, graph string, in *modelMove) (moved, error) {
+	d, err := h.daemon(in.Fleet)
 	if err != nil {
-		return registry.LedgerRow{}, err
+		return moved{}, err
 	}
 	if err := d.openIdle(ctx); err != nil {
-		return registry.LedgerRow{}, err
+		return moved{}, err
 	}
-	verdict, err := d.judge(ctx, version)
+	params, err := json.Marshal(moveParams{Version: in.Body.Version, Why: in.Body.Why})
 	if err != nil {
-		return registry.LedgerRow{}, err
+		return moved{}, fmt.Errorf("read parameters: %w", err)
 	}
-	version = verdict.Gate.Challenger
-	// What cannot be put in service never becomes champion.
-	if _, err := d.live(ctx, version); err != nil {
-		return registry.LedgerRow{}, fmt.Errorf("promote version %d: %w", version, err)
-	}
-	row, err := registry.Promote(ctx, h.registry, registry.PromoteRequest{
-		Fleet: d.def.Name, Version: version, Gate: &verdict.Gate, Override: override, Who: who.Name, WhenFleet: d.now(),
+	run, err := h.runner.Run(ctx, h.graphs[graph], pipeline.Request{
+		ID: runID(in.Body.Run, graph), Fleet: d.def.Name, Who: who.Name, Params: params,
+		Reason: pipeline.Reason{Kind: pipeline.Person, Subject: who.Name, Since: d.now(), Detail: in.Body.Why},
 	})
 	if err != nil {
-		return row, err
+		return moved{}, err
 	}
-	return row, h.moved(ctx, d, who, "model promoted", &row)
+	done := moved{Run: run.ID}
+	if err := run.Result(graph, &done.LedgerRow); err != nil || d.stream == nil {
+		return done, err
+	}
+	return done, d.follow(ctx)
 }
 
-func rollbackModel() *operation[modelMove, output[registry.LedgerRow]] {
-	return &operation[modelMove, output[registry.LedgerRow]]{
-		method: http.MethodPost, path: "/v1/models/rollback", id: "rollback", least: access.Engineer,
-		summary: "Put the champion before the present one back in service",
-		run: func(ctx context.Context, h *host, who access.Person, in *modelMove) (*output[registry.LedgerRow], error) {
-			return answer(h.rollback(ctx, who, in.Fleet, in.Body.Why))
-		},
+// promoteStep judges a version and makes it champion. Done again after a
+// crash, it finds that it was done.
+func (d *daemon) promoteStep(ctx context.Context, c *pipeline.Context) (any, error) {
+	var params moveParams
+	if err := c.Params(&params); err != nil {
+		return nil, err
 	}
-}
-
-func (h *host) rollback(
-	ctx context.Context, who access.Person, fleet drumbeat.FleetName, why string,
-) (registry.LedgerRow, error) {
-	d, err := h.daemon(fleet)
+	verdict, err := d.judge(ctx, params.Version)
 	if err != nil {
-		return registry.LedgerRow{}, err
+		return nil, err
 	}
-	if err := d.openIdle(ctx); err != nil {
-		return registry.LedgerRow{}, err
+	version := verdict.Gate.Challenger
+	// What cannot be put in service never becomes champion.
+	if _, err := d.live(ctx, version); err != nil {
+		return nil, fmt.Errorf("promote version %d: %w", version, err)
 	}
-	row, err := registry.Rollback(ctx, h.registry, d.def.Name, who.Name, why, d.now())
-	if err != nil {
-		return row, err
-	}
-	return row, h.moved(ctx, d, who, "model rolled back", &row)
+	return registry.Promote(ctx, d.registry, registry.PromoteRequest{
+		Fleet: d.def.Name, Version: version, Gate: &verdict.Gate, Override: params.Why, Who: c.Run.Who, WhenFleet: d.now(),
+	})
 }
 
-// moved records who moved an alias, and has a running fleet follow at once.
-func (h *host) moved(ctx context.Context, d *daemon, who access.Person, what string, row *registry.LedgerRow) error {
+// rollbackStep puts the champion before back. The ledger's row names the run,
+// so that the step, done again after a crash, does not go back twice.
+func (d *daemon) rollbackStep(ctx context.Context, c *pipeline.Context) (any, error) {
+	var params moveParams
+	if err := c.Params(&params); err != nil {
+		return nil, err
+	}
+	why := fmt.Sprintf("%s (run %s)", params.Why, c.Run.ID)
+	champion, err := d.registry.Alias(ctx, d.def.Name, drumbeat.RoleChampion)
+	if err != nil {
+		return nil, err
+	}
+	if last, err := registry.PutBy(ctx, d.registry, champion); err != nil || last.Why == why {
+		return last, err
+	}
+	return registry.Rollback(ctx, d.registry, d.def.Name, c.Run.Who, why, d.now())
+}
+
+// record writes down who moved an alias.
+func (h *host) record(ctx context.Context, who access.Person, graph string, row *registry.LedgerRow) error {
 	detail, err := json.Marshal(map[string]any{"fleet": row.Fleet, "from": row.From, "to": row.To, "why": row.Why})
 	if err != nil {
 		return fmt.Errorf("record the move: %w", err)
 	}
-	act := access.Act{By: who, What: what, Subject: fmt.Sprintf("%s/%d", row.Fleet, row.To), Detail: string(detail)}
-	if err := h.access.Record(ctx, act); err != nil {
-		return err
-	}
-	if d.stream == nil {
-		return nil
-	}
-	return d.follow(ctx)
+	return h.access.Record(ctx, access.Act{
+		By: who, What: "model: " + graph, Subject: fmt.Sprintf("%s/%d", row.Fleet, row.To), Detail: string(detail),
+	})
 }
 
 // scores gives the predictions of live readings, for measures.
@@ -175,6 +205,7 @@ type modelsPromoteCommand struct {
 	Fleet    drumbeat.FleetName    `help:"Which fleet, where the folder holds several."`
 	Version  drumbeat.ModelVersion `arg:"" optional:"" help:"Which version; the challenger if left out."`
 	Override string                `help:"Your reason to promote what the gate does not pass. The ledger keeps it."`
+	RunID    string                `name:"run" help:"Name of the run: asked for again it is the same promotion."`
 	JSON     bool                  `name:"json" help:"Print one JSON document."`
 }
 
@@ -191,7 +222,7 @@ Example:
 // Run promotes.
 func (c *modelsPromoteCommand) Run(ctx context.Context, p *process) error {
 	in := &modelMove{Fleet: c.Fleet}
-	in.Body.Version, in.Body.Why = c.Version, c.Override
+	in.Body.Run, in.Body.Version, in.Body.Why = c.RunID, c.Version, c.Override
 	return printMove(ctx, p, c.Data, c.JSON, promoteModel(), in)
 }
 
@@ -200,18 +231,19 @@ type modelsRollbackCommand struct {
 	Data  string             `required:"" help:"Data folder." type:"path"`
 	Fleet drumbeat.FleetName `help:"Which fleet, where the folder holds several."`
 	Why   string             `required:"" help:"The reason. The ledger keeps it."`
+	RunID string             `name:"run" help:"Name of the run: asked for again it is the same roll-back, not a second one."`
 	JSON  bool               `name:"json" help:"Print one JSON document."`
 }
 
 // Run rolls back.
 func (c *modelsRollbackCommand) Run(ctx context.Context, p *process) error {
 	in := &modelMove{Fleet: c.Fleet}
-	in.Body.Why = c.Why
+	in.Body.Run, in.Body.Why = c.RunID, c.Why
 	return printMove(ctx, p, c.Data, c.JSON, rollbackModel(), in)
 }
 
 func printMove(
-	ctx context.Context, p *process, dir string, asJSON bool, op *operation[modelMove, output[registry.LedgerRow]], in *modelMove,
+	ctx context.Context, p *process, dir string, asJSON bool, op *operation[modelMove, output[moved]], in *modelMove,
 ) error {
 	out, err := call(ctx, p, dir, op, in)
 	if err != nil {

@@ -279,14 +279,19 @@ func (m *modelPages) next(ctx context.Context, graph string, every time.Duration
 	return runs[0].Requested.Fleet.Add(every)
 }
 
-// promote makes a version champion for whoever asks at the page.
+// promote makes a version champion for whoever asks at the page, which writes
+// down who it was.
 func (m *modelPages) promote(ctx context.Context, version drumbeat.ModelVersion, override string) error {
-	_, err := m.host.promote(ctx, access.PersonOf(ctx), m.daemon.def.Name, version, override)
+	in := &modelMove{Fleet: m.daemon.def.Name}
+	in.Body.Version, in.Body.Why = version, override
+	_, err := m.host.move(ctx, access.PersonOf(ctx), graphPromote, in)
 	return err
 }
 
 func (m *modelPages) rollback(ctx context.Context, why string) error {
-	_, err := m.host.rollback(ctx, access.PersonOf(ctx), m.daemon.def.Name, why)
+	in := &modelMove{Fleet: m.daemon.def.Name}
+	in.Body.Why = why
+	_, err := m.host.move(ctx, access.PersonOf(ctx), graphRollback, in)
 	return err
 }
 

@@ -23,6 +23,8 @@ const (
 	graphTrain    = "train"
 	graphEvaluate = "evaluate"
 	graphMonitor  = "monitor"
+	graphPromote  = "promote"
+	graphRollback = "rollback"
 )
 
 // stageTime is how long a stage may take over the API: a year of a large
@@ -71,17 +73,21 @@ func stage[P any](graph, summary string) *operation[asked[P], output[pipeline.Ru
 			if err := d.openIdle(ctx); err != nil {
 				return nil, err
 			}
-			id := in.Body.Run
-			if id == "" {
-				id = graph + "-" + strings.ToLower(rand.Text()[:10])
-			}
 			run, err := h.runner.Run(ctx, h.graphs[graph], pipeline.Request{
-				ID: id, Fleet: d.def.Name, Who: who.Name, Params: params,
+				ID: runID(in.Body.Run, graph), Fleet: d.def.Name, Who: who.Name, Params: params,
 				Reason: pipeline.Reason{Kind: pipeline.Person, Subject: who.Name, Since: d.now(), Detail: in.Body.Why},
 			})
 			return answer(withoutTrees(run), err)
 		},
 	}
+}
+
+// runID names a run that was not named.
+func runID(asked, graph string) string {
+	if asked != "" {
+		return asked
+	}
+	return graph + "-" + strings.ToLower(rand.Text()[:10])
 }
 
 // withoutTrees leaves a model's own files out of a run: they are megabytes, and
@@ -145,6 +151,11 @@ func (h *host) makeGraphs() {
 	one(graphEvaluate, (*daemon).evaluateStage)
 	one(graphMonitor, (*daemon).monitorStage)
 	h.graphs[graphTrain] = h.trainGraph()
+	one(graphPromote, (*daemon).promoteStep)
+	one(graphRollback, (*daemon).rollbackStep)
+	for _, name := range []string{graphPromote, graphRollback} {
+		h.graphs[name].Steps[0].Retries = 0 // what was refused is refused
+	}
 }
 
 // stepOf does a step's work for the fleet of its run.
