@@ -47,7 +47,6 @@ type driftEvidence struct {
 	Effect     monitor.Number       `json:"effect"`
 	ShiftSeen  monitor.Number       `json:"shift_seen"`
 	Features   []driftFeature       `json:"flagged_features"`
-	Sentence   string               `json:"sentence"`
 	Triggers   []monitor.Trigger    `json:"triggers"`
 	Report     *monitor.DriftReport `json:"report"`
 }
