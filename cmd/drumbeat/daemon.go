@@ -52,7 +52,7 @@ type daemon struct {
 	counted  lake.Progress
 	// backfills are the gold tables that are carried on: of the fleet's own
 	// view and of those that live models read (P5).
-	backfills map[drumbeat.Hash]*carried
+	backfills map[drumbeat.Hash]*materialize.Backfill
 	views     sync.Map // *feature.View by hash: those that models brought
 	standing  atomic.Pointer[map[drumbeat.Role]registry.Alias]
 	trouble   atomic.Pointer[string] // why the champion does not serve, nil if it does
@@ -95,6 +95,7 @@ func (d *daemon) carryLake(ctx context.Context) error {
 // run keeps every loop of the fleet going until ctx ends or one of them fails.
 func (d *daemon) run(ctx context.Context) error {
 	d.running.Store(true)
+	asked := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.ingester.Run(ctx) })
 	group.Go(func() error { return d.stream.Run(ctx) })
@@ -104,6 +105,9 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.every(ctx, maintainEvery, d.maintain) })
 	group.Go(func() error { return d.followAliases(ctx) })
 	err := group.Wait()
+	if asked.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // it was asked to end: only what fails after that is told
+	}
 	// What the loops left in bronze and beyond is carried on in order.
 	return errors.Join(err, d.carryLake(context.WithoutCancel(ctx)))
 }

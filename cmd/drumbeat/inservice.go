@@ -189,17 +189,11 @@ func (d *daemon) swap(ctx context.Context, models *serve.Models) error {
 	return d.stream.Use(ctx, views)
 }
 
-// carried is the gold table of a view, carried on with silver.
-type carried struct {
-	*materialize.Backfill
-	view *feature.View
-}
-
 // useViews carries on the gold tables of these views, and no others.
 func (d *daemon) useViews(ctx context.Context, views []*feature.View) error {
 	d.carrying.Lock()
 	defer d.carrying.Unlock()
-	next := map[drumbeat.Hash]*carried{}
+	next := map[drumbeat.Hash]*materialize.Backfill{}
 	for _, v := range views {
 		if next[v.Hash] = d.backfills[v.Hash]; next[v.Hash] != nil {
 			continue
@@ -211,7 +205,7 @@ func (d *daemon) useViews(ctx context.Context, views []*feature.View) error {
 		if _, err := backfill.Run(ctx); err != nil {
 			return fmt.Errorf("materialize view hash %.12s: %w", v.Hash, err)
 		}
-		next[v.Hash] = &carried{Backfill: backfill, view: v}
+		next[v.Hash] = backfill
 	}
 	d.backfills = next
 	return nil

@@ -335,7 +335,7 @@ func (d *daemon) openData(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.backfills = map[drumbeat.Hash]*carried{d.view.Hash: {Backfill: backfill, view: d.view}}
+	d.backfills = map[drumbeat.Hash]*materialize.Backfill{d.view.Hash: backfill}
 	d.writer, err = topic.NewWriter(ctx, d.kafka)
 	return err
 }
