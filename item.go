@@ -76,6 +76,10 @@ type Item struct {
 
 	// Raw is the item's own JSON text as it came: what bronze keeps.
 	Raw []byte
+	// Key and Headers are the record's, for bronze: its key, and its headers
+	// but the type as the text of one JSON object, "" if there are none.
+	Key     string
+	Headers string
 	// RedriveOf is where the item stood before a redrive (T8).
 	RedriveOf *Position
 }

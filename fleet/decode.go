@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -37,6 +38,7 @@ type Decoder struct {
 	units    []unit
 	fields   map[string]int // payload field to sensor
 	machines map[string]drumbeat.MachineID
+	mappings map[string]string // by the text of headers
 	reading  reading
 	keys     []string // each field as JSON writes it, with the colon
 	expected int      // the sensor whose field probably comes next
@@ -53,6 +55,7 @@ func NewDecoder(f *Fleet) *Decoder {
 		units:    make([]unit, len(f.Sensors)),
 		fields:   make(map[string]int, len(f.Sensors)),
 		machines: map[string]drumbeat.MachineID{},
+		mappings: map[string]string{},
 	}
 	for i := range f.Sensors {
 		d.units[i] = unitOf(&f.Sensors[i])
@@ -71,6 +74,19 @@ func plainKey(field string) string {
 	return `"` + field + `":`
 }
 
+// Form is what a record's headers say of its payload.
+type Form struct {
+	Type    string // what it is (T2): "" and TypeReading, TypeMachine, TypeWatermark, or a log's name
+	Mapping string // the fleet file's mapping by which it is read, "" for the fleet's own names
+}
+
+// The headers that a record may carry beside its type.
+const (
+	HeaderMapping   = "mapping"      // Form.Mapping
+	HeaderRedriveOf = "redrive_of"   // a position's text: where the record stood before (T8)
+	HeaderArrival   = "arrival_time" // of a redriven record: its old one, RFC 3339
+)
+
 // Decode appends the payload's items to dst. It sets Kind, Machine, EventTime
 // (in microseconds, not yet cut), the part that the kind names, and Raw, which
 // is a part of payload. Values are converted, scaled and rounded, but not yet
@@ -80,10 +96,14 @@ func plainKey(field string) string {
 //
 // An error is of type *Undecodable and means that the whole record is one
 // dead letter (T8); dst then comes back as it was.
-func (d *Decoder) Decode(typ string, payload []byte, dst []drumbeat.Item) ([]drumbeat.Item, error) {
+func (d *Decoder) Decode(form Form, payload []byte, dst []drumbeat.Item) ([]drumbeat.Item, error) {
 	if len(payload) > MaxRecord {
 		return dst, undecodable("a record of %d bytes: at most %d are read", len(payload), MaxRecord)
 	}
+	if form.Mapping != "" {
+		return dst, undecodable("mapping %q is not declared", clip(form.Mapping))
+	}
+	typ := form.Type
 	switch typ {
 	case "", TypeReading:
 		if items, ok := d.scanReadings(payload, dst); ok {
@@ -102,6 +122,45 @@ func (d *Decoder) Decode(typ string, payload []byte, dst []drumbeat.Item) ([]dru
 	return d.decodeOne(payload, dst, func(o *object, item *drumbeat.Item) *Undecodable {
 		return d.entry(log, o, item)
 	})
+}
+
+// Again decodes an item of bronze once more, by what its record's headers said.
+func (d *Decoder) Again(bronze *drumbeat.Item, dst []drumbeat.Item) ([]drumbeat.Item, error) {
+	return d.Decode(Form{Type: typeOf(bronze), Mapping: d.mappingOf(bronze.Headers)}, bronze.Raw, dst)
+}
+
+// mappingOf returns the mapping that headers name; their texts are few and
+// come again and again.
+func (d *Decoder) mappingOf(headers string) string {
+	if headers == "" {
+		return ""
+	}
+	if mapping, known := d.mappings[headers]; known {
+		return mapping
+	}
+	var fields map[string]string
+	if err := json.Unmarshal([]byte(headers), &fields); err != nil {
+		fields = nil // another hand wrote it: no mapping is named
+	}
+	if len(d.mappings) >= internable {
+		clear(d.mappings)
+	}
+	d.mappings[headers] = fields[HeaderMapping]
+	return fields[HeaderMapping]
+}
+
+// typeOf returns the type header that the item's record had.
+func typeOf(item *drumbeat.Item) string {
+	switch item.Kind {
+	case drumbeat.KindEntry:
+		return item.Entry.Log
+	case drumbeat.KindMachine:
+		return TypeMachine
+	case drumbeat.KindWatermark:
+		return TypeWatermark
+	case drumbeat.KindReading:
+	}
+	return TypeReading
 }
 
 // reading is the reading that is being decoded.

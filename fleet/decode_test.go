@@ -106,7 +106,7 @@ func TestReadings(t *testing.T) {
 func decodes(t *testing.T, payload string, want []drumbeat.Item) {
 	t.Helper()
 	d := fleet.NewDecoder(newMill(t))
-	got, err := d.Decode("", []byte(payload), nil)
+	got, err := d.Decode(fleet.Form{}, []byte(payload), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func decodes(t *testing.T, payload string, want []drumbeat.Item) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for i := range got {
-		again, err := d.Decode("reading", got[i].Raw, nil)
+		again, err := d.Decode(fleet.Form{Type: "reading"}, got[i].Raw, nil)
 		if err != nil || len(again) != 1 {
 			t.Fatalf("raw %s: %d items, %v", got[i].Raw, len(again), err)
 		}
@@ -167,7 +167,7 @@ func TestUndecodableRecordsSayWhy(t *testing.T) {
 	for _, c := range cases {
 		d := fleet.NewDecoder(newMill(t))
 		dst := []drumbeat.Item{{Machine: "before"}}
-		got, err := d.Decode(c.typ, []byte(c.payload), dst)
+		got, err := d.Decode(fleet.Form{Type: c.typ}, []byte(c.payload), dst)
 		if len(got) != 1 || got[0].Machine != "before" {
 			t.Errorf("%.60s: what was decoded before has changed: %d items", c.payload, len(got))
 		}
@@ -216,7 +216,7 @@ func TestLogEntriesMachinesAndWatermarks(t *testing.T) {
 		},
 	}
 	for _, c := range cases {
-		got, err := fleet.NewDecoder(newMill(t)).Decode(c.typ, []byte(c.payload), nil)
+		got, err := fleet.NewDecoder(newMill(t)).Decode(fleet.Form{Type: c.typ}, []byte(c.payload), nil)
 		if err != nil {
 			t.Errorf("%s: %v", c.payload, err)
 			continue
@@ -258,7 +258,7 @@ func FuzzDecodeTwoWays(f *testing.F) {
 	}
 	mill := newMill(f)
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		fast, fastErr := fleet.NewDecoder(mill).Decode("", payload, nil)
+		fast, fastErr := fleet.NewDecoder(mill).Decode(fleet.Form{}, payload, nil)
 		slow, slowErr := fleet.NewDecoder(mill).Strictly(payload, nil)
 		if fmt.Sprint(fastErr) != fmt.Sprint(slowErr) && len(payload) <= fleet.MaxRecord {
 			t.Fatalf("the fast way says %v, the strict way %v", fastErr, slowErr)
@@ -267,7 +267,7 @@ func FuzzDecodeTwoWays(f *testing.F) {
 			t.Fatalf("(-strict +fast):\n%s", diff)
 		}
 		for _, typ := range []string{"failure", "maintenance", "machine", "watermark"} {
-			_, _ = fleet.NewDecoder(mill).Decode(typ, payload, nil) // must not panic
+			_, _ = fleet.NewDecoder(mill).Decode(fleet.Form{Type: typ}, payload, nil) // must not panic
 		}
 	})
 }
@@ -284,7 +284,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(payload)))
 	for b.Loop() {
-		if items, err = d.Decode("", payload, items[:0]); err != nil {
+		if items, err = d.Decode(fleet.Form{}, payload, items[:0]); err != nil {
 			b.Fatal(err)
 		}
 	}

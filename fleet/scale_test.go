@@ -78,7 +78,7 @@ func TestUnitsAreConvertedExactlyAndRoundedOnce(t *testing.T) {
 			Name: "a", Field: "a", Decimals: decimals, Factor: factor, Offset: offset,
 		}}}
 		payload := `{"machine_id":1,"timestamp":0,"a":` + text + `}`
-		items, err := fleet.NewDecoder(f).Decode("", []byte(payload), nil)
+		items, err := fleet.NewDecoder(f).Decode(fleet.Form{}, []byte(payload), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestNumbersOfAnySizeAreConverted(t *testing.T) {
 		"0.5" + strings.Repeat("0", 5000) + "1": -1,
 		strings.Repeat("9", 5000):               -1<<63 + 1,
 	} {
-		items, err := d.Decode("", []byte(`{"machine_id":1,"timestamp":0,"a":`+text+`}`), nil)
+		items, err := d.Decode(fleet.Form{}, []byte(`{"machine_id":1,"timestamp":0,"a":`+text+`}`), nil)
 		if err != nil {
 			t.Errorf("%.20s…: %v", text, err)
 			continue

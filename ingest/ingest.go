@@ -9,6 +9,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -185,8 +186,8 @@ func (in *Ingester) pending() bool { return len(in.items)+len(in.dead) > 0 }
 func (in *Ingester) take(record *topic.Record) {
 	position := drumbeat.Position{Epoch: record.Epoch, Partition: record.Partition, Offset: record.Offset}
 	in.next[record.Partition] = record.Offset + 1
-	payload := in.keep(record.Value)
-	items, err := in.decoder.Decode(record.Type, payload, in.scratch[:0])
+	payload, headers := in.keep(record.Value), headersText(record.Headers)
+	items, err := in.decoder.Decode(fleet.Form{Type: record.Type, Mapping: record.Headers[fleet.HeaderMapping]}, payload, in.scratch[:0])
 	if err != nil {
 		in.bury(record, position, payload, drumbeat.FateUndecodable, err.Error())
 		return
@@ -197,6 +198,7 @@ func (in *Ingester) take(record *topic.Record) {
 		item.ArrivalTime = record.Time
 		item.Position = position
 		item.Position.Index = int32(i)
+		item.Key, item.Headers = record.Key, headers
 		if item.Kind == drumbeat.KindMachine {
 			item.EventTime = record.Time
 			in.known[item.Machine] = true
@@ -224,8 +226,17 @@ func (in *Ingester) keep(payload []byte) []byte {
 func (in *Ingester) bury(record *topic.Record, at drumbeat.Position, raw []byte, fate drumbeat.Fate, why string) {
 	in.dead = append(in.dead, lake.DeadLetter{
 		Position: at, ArrivalTime: record.Time, Key: record.Key, Type: record.Type,
-		Raw: raw, Fate: fate, Reason: why,
+		Raw: raw, Fate: fate, Reason: why, Headers: headersText(record.Headers),
 	})
+}
+
+// headersText returns headers as the text of a JSON object, its keys sorted.
+func headersText(headers map[string]string) string {
+	if len(headers) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(headers) // texts always marshal; what is no UTF-8 is replaced
+	return string(text)
 }
 
 // commit writes what is held, with the offsets that it reaches.

@@ -27,6 +27,7 @@ type DeadLetter struct {
 	Reason      string
 	Raw         []byte // which need not be text
 	RedriveOf   *drumbeat.Position
+	Headers     string // as drumbeat.Item has them
 }
 
 func bronzeCodec() codec[drumbeat.Item] {
@@ -47,6 +48,9 @@ func bronzeCodec() codec[drumbeat.Item] {
 			read:  func(row *item, c *delta.Column, i int, _ *names) { row.Raw = c.Bytes[i] },
 		},
 		redriveOf(func(row *item) **drumbeat.Position { return &row.RedriveOf }),
+		// Later columns than the first format's: null in its rows.
+		maybe("key", delta.Binary, func(row *item) *string { return &row.Key }),
+		maybe("headers", delta.String, func(row *item) *string { return &row.Headers }),
 	)
 }
 
@@ -113,6 +117,7 @@ func deadCodec() codec[DeadLetter] {
 			read:  func(row *DeadLetter, c *delta.Column, i int, _ *names) { row.Raw = bytes.Clone(c.Bytes[i]) },
 		},
 		redriveOf(func(row *DeadLetter) **drumbeat.Position { return &row.RedriveOf }),
+		maybe("headers", delta.String, func(row *DeadLetter) *string { return &row.Headers }),
 	)
 }
 

@@ -227,6 +227,16 @@ func few[T any, S ~string](name string, at func(*T) *S) column[T] {
 	}
 }
 
+// maybe is a column of few different texts or, as Binary, bytes; "" is null.
+func maybe[T any](name string, kind delta.Type, at func(*T) *string) column[T] {
+	return column[T]{
+		Field: delta.Field{Name: name, Type: kind, Nullable: true, Dictionary: true},
+		text:  func(row *T) []byte { return view(*at(row)) },
+		null:  func(row *T) bool { return *at(row) == "" },
+		read:  func(row *T, c *delta.Column, i int, names *names) { *at(row) = names.of(c.Bytes[i]) },
+	}
+}
+
 // free is a column of text of any kind.
 func free[T any, S ~string](name string, at func(*T) *S) column[T] {
 	return column[T]{

@@ -71,7 +71,7 @@ func (w *world) play(t testing.TB, until drumbeat.Time, fn func([]drumbeat.Item)
 	t.Helper()
 	err := w.sim.Play(until, func(r topic.Record) error {
 		w.offset++
-		items, err := w.decoder.Decode(r.Type, r.Value, w.items[:0])
+		items, err := w.decoder.Decode(fleet.Form{Type: r.Type}, r.Value, w.items[:0])
 		if err != nil {
 			return nil //nolint:nilerr // a dead letter
 		}

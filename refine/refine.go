@@ -182,7 +182,7 @@ func (p *part) judgeAll(items []drumbeat.Item, indexes []int) error {
 }
 
 func (p *part) judgeOne(bronze *drumbeat.Item) error {
-	items, err := p.decoder.Decode(typeOf(bronze), bronze.Raw, p.scratch[:0])
+	items, err := p.decoder.Again(bronze, p.scratch[:0])
 	if err != nil || len(items) != 1 {
 		// Ingest decoded the same text: bronze was changed by another hand, or
 		// the fleet file no longer reads what it read.
@@ -222,19 +222,4 @@ func orInvalid(err error) error {
 		return drumbeat.ErrInvalid
 	}
 	return err
-}
-
-// typeOf returns the type header that the item's record had.
-func typeOf(item *drumbeat.Item) string {
-	switch item.Kind {
-	case drumbeat.KindEntry:
-		return item.Entry.Log
-	case drumbeat.KindMachine:
-		return "machine"
-	case drumbeat.KindWatermark:
-		return "watermark"
-	case drumbeat.KindReading:
-		return "reading"
-	}
-	return ""
 }

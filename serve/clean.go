@@ -52,7 +52,7 @@ func (c *cleaner) clean(m drumbeat.MachineID, payload []byte) (*drumbeat.Item, e
 		decoder = fleet.NewDecoder(c.fleet)
 	}
 	defer c.decoders.Put(decoder)
-	items, err := decoder.Decode("", payload, nil)
+	items, err := decoder.Decode(fleet.Form{}, payload, nil)
 	if err != nil {
 		return nil, refused(err.Error())
 	}

@@ -47,7 +47,7 @@ func newPipeline(f *fleet.Fleet) *pipeline {
 func (p *pipeline) record(r topic.Record) {
 	p.counts.Records++
 	value := append([]byte(nil), r.Value...)
-	items, err := p.decoder.Decode(r.Type, value, p.items[:0])
+	items, err := p.decoder.Decode(fleet.Form{Type: r.Type}, value, p.items[:0])
 	p.items = items
 	if err != nil {
 		p.counts.Items++

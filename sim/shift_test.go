@@ -23,7 +23,7 @@ func readingsOf(t *testing.T, f *fleet.Fleet, records []topic.Record) []drumbeat
 		if records[i].Type != "" {
 			continue
 		}
-		if more, err := decoder.Decode("", records[i].Value, nil); err == nil {
+		if more, err := decoder.Decode(fleet.Form{}, records[i].Value, nil); err == nil {
 			items = append(items, more...)
 		}
 	}

@@ -313,7 +313,7 @@ func TestMachinesRestAtNightAndSayWhenTheyStop(t *testing.T) {
 		if r.Type != "" {
 			continue
 		}
-		items, err := decoder.Decode(r.Type, r.Value, nil)
+		items, err := decoder.Decode(fleet.Form{Type: r.Type}, r.Value, nil)
 		if err != nil || len(items) != 1 || items[0].Values[power] == drumbeat.Missing {
 			continue
 		}

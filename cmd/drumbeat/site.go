@@ -29,7 +29,8 @@ const partitions = 4
 // fleets themselves.
 type site struct {
 	*folder
-	log *slog.Logger
+	file siteFile
+	log  *slog.Logger
 
 	objects  *objects.Store
 	broker   *embedded.Broker
@@ -51,7 +52,10 @@ func openSite(ctx context.Context, dir string, create bool, p *process) (*site, 
 		return nil, err
 	}
 	s := &site{folder: f, log: p.log, closers: []func() error{f.Close}}
-	if err := s.open(ctx); err != nil {
+	if s.file, err = loadSite(dir); err == nil {
+		err = s.open(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

@@ -167,7 +167,7 @@ func TestRecordsOfATopicMakeTheSameFleetAsTheirFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := decoder.Decode(record.Type, record.Payload, nil); err != nil {
+		if _, err := decoder.Decode(fleet.Form{Type: record.Type}, record.Payload, nil); err != nil {
 			t.Fatalf("%s %s: %v", record.Type, record.Payload, err)
 		}
 	}

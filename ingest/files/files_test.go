@@ -133,7 +133,7 @@ func TestRowsComeAsTheyBecameKnown(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if _, err := d.Decode(r.Type, r.Payload, nil); err != nil {
+		if _, err := d.Decode(fleet.Form{Type: r.Type}, r.Payload, nil); err != nil {
 			t.Errorf("%s cannot be decoded: %v", r.Payload, err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestARowBeyondTheWallClockComesLastAndFromTheFuture(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		items, err := d.Decode(r.Type, r.Payload, nil)
+		items, err := d.Decode(fleet.Form{Type: r.Type}, r.Payload, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -425,7 +425,7 @@ func play(t *testing.T, f *fleet.Fleet, in *files.Files) map[string]int {
 			t.Fatalf("%s:%d is out of order", r.File, r.Line)
 		}
 		last, lastType = r.ArrivalTime, r.Type
-		items, err := d.Decode(r.Type, r.Payload, nil)
+		items, err := d.Decode(fleet.Form{Type: r.Type}, r.Payload, nil)
 		if err != nil {
 			t.Fatalf("%s:%d: %v", r.File, r.Line, err)
 		}
