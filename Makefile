@@ -14,10 +14,13 @@ DIR ?= drumbeat-data
 XGBOOST_VERSION := 3.2.0
 LINT_VERSION := v2.15.0
 DELTALAKE_VERSION := 1.6.6
+PANDAS_VERSION := 3.1.1
+POLARS_VERSION := 2.1.0
 
 XGBOOST := $(CACHE)/xgboost-cpu-$(XGBOOST_VERSION)/xgboost/lib/libxgboost.so
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)/golangci-lint
 READERS := $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION)/bin/python
+PEERS := $(CACHE)/peers-pandas-$(PANDAS_VERSION)-polars-$(POLARS_VERSION)/bin/python
 ASSETS := web/assets/vendor/.complete
 AXE := web/node_modules/axe-core/axe.min.js
 
@@ -26,6 +29,7 @@ retry = for i in 1 2 3; do $(1) && break || { [ $$i = 3 ] && exit 1; sleep $$((i
 
 export DRUMBEAT_XGBOOST = $(XGBOOST)
 export DRUMBEAT_PYTHON = $(READERS)
+export DRUMBEAT_PEERS = $(PEERS)
 
 .PHONY: help
 help: ## list the targets
@@ -70,8 +74,17 @@ fuzz: ## each fuzz target for FUZZTIME (default 20s)
 	done
 
 .PHONY: bench
-bench: $(XGBOOST) ## the benchmarks beside the code
+bench: $(PEERS) ## against the peers, all or ID=P12; writes docs/benchmarks.md
+	$(GO) run ./bench -id "$(ID)"
+
+.PHONY: microbench
+microbench: $(XGBOOST) ## the benchmarks beside the code
 	$(GO) test -tags real -run '^$$' -bench . -benchmem ./...
+
+.PHONY: soak
+soak: $(PEERS) ## minutes of load and of random kills; SOAK=10m says how long
+	$(GO) run ./bench -id SOAK -soak $${SOAK:-10m}
+	DRUMBEAT_SOAK=$${SOAK:-10m} $(GO) test -tags real -count 1 -timeout 0 -v -run KilledAtRandom ./e2e
 
 .PHONY: clean
 clean: ## what make build and make quickstart left in the tree
@@ -98,6 +111,12 @@ $(READERS):
 	@$(call retry,$(READERS) -m pip install -q --disable-pip-version-check deltalake==$(DELTALAKE_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION); exit 1; }
 
 PYARROW_VERSION := 26.0.1
+
+$(PEERS):
+	@echo "installing pandas $(PANDAS_VERSION) and polars $(POLARS_VERSION)"
+	@rm -rf $(@D)/.. && mkdir -p $(CACHE)
+	@$(PYTHON) -m venv $(@D)/..
+	@$(call retry,$(PEERS) -m pip install -q --disable-pip-version-check pandas==$(PANDAS_VERSION) polars==$(POLARS_VERSION) deltalake==$(DELTALAKE_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(@D)/..; exit 1; }
 
 # npm ci installs what the lock file pins; the bundle goes into an ignored,
 # embedded folder.

@@ -167,6 +167,15 @@ func itemPosition(item *drumbeat.Item) *drumbeat.Position { return &item.Positio
 // last commit that this Lake knows.
 func (l *Lake) BronzeProgress() Progress { return l.bronze.at(l.Epoch()) }
 
+// RefreshBronze reads what others have committed to bronze and returns its
+// progress.
+func (l *Lake) RefreshBronze(ctx context.Context) (Progress, error) {
+	if _, err := l.bronze.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	return l.BronzeProgress(), nil
+}
+
 // ScanBronze gives fn the items of the standing epoch at or after from, in the
 // order of positions within each partition, in chunks of some ten thousand
 // that never split a record. The slice of items is used again after fn
