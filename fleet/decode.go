@@ -129,10 +129,9 @@ func (d *Decoder) Again(bronze *drumbeat.Item, dst []drumbeat.Item) ([]drumbeat.
 	return d.Decode(Form{Type: typeOf(bronze), Mapping: d.mappingOf(bronze.Headers)}, bronze.Raw, dst)
 }
 
-// mappingOf returns the mapping that headers name; their texts are few and
-// come again and again.
+// mappingOf returns the mapping that headers name.
 func (d *Decoder) mappingOf(headers string) string {
-	if headers == "" {
+	if !strings.Contains(headers, `"`+HeaderMapping+`"`) {
 		return ""
 	}
 	if mapping, known := d.mappings[headers]; known {

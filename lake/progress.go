@@ -69,6 +69,8 @@ type placed[T any] struct {
 	table *table
 	codec codec[T]
 	at    func(*T) *drumbeat.Position
+	// mine says which rows are the table's own; nil: all.
+	mine func(*T) bool
 	// always commits progress even where there is no row.
 	always bool
 }
@@ -140,6 +142,9 @@ func (p *placed[T]) prepare(rows []T, epoch int32, next Progress) (delta.Commit,
 	// Rows of a partition stand together, in the order of their positions.
 	byPartition := map[int32][]int32{}
 	for i := range rows {
+		if p.mine != nil && !p.mine(&rows[i]) {
+			continue
+		}
 		if at := p.at(&rows[i]); at.Offset >= have[at.Partition] {
 			byPartition[at.Partition] = append(byPartition[at.Partition], int32(i))
 		}

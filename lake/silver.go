@@ -173,8 +173,7 @@ func (l *Lake) appendSilver(ctx context.Context, s Silver, epoch int32, next Pro
 	if err := l.begin(epoch); err != nil {
 		return err
 	}
-	byKind, err := l.sort(s.Items)
-	if err != nil {
+	if err := l.checkReadings(s.Items); err != nil {
 		return err
 	}
 	asides := placed[Aside]{table: l.asides, codec: asideCodec(), at: asidePosition}
@@ -193,35 +192,26 @@ func (l *Lake) appendSilver(ctx context.Context, s Silver, epoch int32, next Pro
 	} {
 		rows := placed[drumbeat.Item]{
 			table: part.table, codec: part.codec, at: itemPosition, always: part.kind == drumbeat.KindReading,
+			mine: func(item *drumbeat.Item) bool { return item.Kind == part.kind },
 		}
-		if err := rows.write(ctx, byKind[part.kind], epoch, next); err != nil {
+		if err := rows.write(ctx, s.Items, epoch, next); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sort parts items by kind. Where all are of one kind, nothing is copied.
-func (l *Lake) sort(items []drumbeat.Item) (map[drumbeat.Kind][]drumbeat.Item, error) {
-	byKind := map[drumbeat.Kind][]drumbeat.Item{}
-	single := true
+// checkReadings holds readings to the fleet's number of sensors.
+func (l *Lake) checkReadings(items []drumbeat.Item) error {
+	n := len(l.fleet.Sensors)
 	for i := range items {
 		item := &items[i]
-		single = single && item.Kind == items[0].Kind
-		if n := len(l.fleet.Sensors); item.Kind == drumbeat.KindReading &&
-			(len(item.Values) != n || item.Flags != nil && len(item.Flags) != n) {
-			return nil, fmt.Errorf("reading at %s has %d values and %d flags, want %d: %w",
+		if item.Kind == drumbeat.KindReading && (len(item.Values) != n || item.Flags != nil && len(item.Flags) != n) {
+			return fmt.Errorf("reading at %s has %d values and %d flags, want %d: %w",
 				item.Position, len(item.Values), len(item.Flags), n, drumbeat.ErrInvalid)
 		}
 	}
-	if len(items) > 0 && single {
-		byKind[items[0].Kind] = items
-		return byKind, nil
-	}
-	for i := range items {
-		byKind[items[i].Kind] = append(byKind[items[i].Kind], items[i])
-	}
-	return byKind, nil
+	return nil
 }
 
 // SilverProgress returns what silver holds of the standing epoch, as of the
