@@ -3,6 +3,7 @@ package drumbeat
 import (
 	"math"
 	"slices"
+	"strings"
 )
 
 // Missing is the scaled value of a sensor that said nothing, null, NaN or an
@@ -105,5 +106,6 @@ func (i *Item) Clone() Item {
 	c := *i
 	c.Values, c.Flags = slices.Clone(i.Values), slices.Clone(i.Flags)
 	c.Static, c.Raw = slices.Clone(i.Static), slices.Clone(i.Raw)
+	c.Headers = strings.Clone(i.Headers)
 	return c
 }

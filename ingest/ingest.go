@@ -59,8 +59,8 @@ type Ingester struct {
 	decoder *fleet.Decoder
 	known   map[drumbeat.MachineID]bool
 	next    lake.Progress
-	items   []drumbeat.Item
-	dead    []lake.DeadLetter
+	bronze  *lake.Bronze // what the next commit writes
+	newest  map[int32]drumbeat.Time
 	scratch []drumbeat.Item
 	arena   []byte
 	due     time.Time // when the oldest waiting item must be committed
@@ -80,6 +80,8 @@ func New(ctx context.Context, cfg Config) (*Ingester, error) {
 		decoder: fleet.NewDecoder(cfg.Fleet),
 		known:   map[drumbeat.MachineID]bool{},
 		next:    cfg.Lake.BronzeProgress(),
+		bronze:  cfg.Lake.NewBronze(),
+		newest:  map[int32]drumbeat.Time{},
 		counts: Counts{
 			Dead: map[drumbeat.Fate]int64{},
 			Ends: map[int32]int64{}, Newest: map[int32]drumbeat.Time{},
@@ -172,25 +174,29 @@ func (in *Ingester) step(ctx context.Context, reader topic.Reader) error {
 		in.due = time.Now().Add(in.cfg.Flush)
 	}
 	for i := range records {
-		in.take(&records[i])
+		if err := in.take(&records[i]); err != nil {
+			return err
+		}
 	}
-	if len(in.items)+len(in.dead) >= in.cfg.Batch || in.pending() && !time.Now().Before(in.due) {
+	if in.held() >= in.cfg.Batch || in.pending() && !time.Now().Before(in.due) {
 		return in.commit(context.WithoutCancel(ctx)) // a commit that was begun is finished
 	}
 	return nil
 }
 
-func (in *Ingester) pending() bool { return len(in.items)+len(in.dead) > 0 }
+func (in *Ingester) held() int { return in.bronze.Items() + len(in.bronze.Dead) }
+
+func (in *Ingester) pending() bool { return in.held() > 0 }
 
 // take decodes a record and sorts its items into bronze and dead letters.
-func (in *Ingester) take(record *topic.Record) {
+func (in *Ingester) take(record *topic.Record) error {
 	position := drumbeat.Position{Epoch: record.Epoch, Partition: record.Partition, Offset: record.Offset}
 	in.next[record.Partition] = record.Offset + 1
 	payload, headers := in.keep(record.Value), headersText(record.Headers)
 	items, err := in.decoder.Decode(fleet.Form{Type: record.Type, Mapping: record.Headers[fleet.HeaderMapping]}, payload, in.scratch[:0])
 	if err != nil {
 		in.bury(record, position, payload, drumbeat.FateUndecodable, err.Error())
-		return
+		return nil
 	}
 	in.scratch = items
 	for i := range items {
@@ -208,8 +214,14 @@ func (in *Ingester) take(record *topic.Record) {
 				fmt.Sprintf("machine %q was not declared before this: send a record of type machine first", item.Machine))
 			continue
 		}
-		in.items = append(in.items, *item)
+		if err := in.bronze.Add(item); err != nil {
+			return err
+		}
+		if newest, seen := in.newest[record.Partition]; !seen || item.ArrivalTime > newest {
+			in.newest[record.Partition] = item.ArrivalTime
+		}
 	}
+	return nil
 }
 
 // keep copies a payload: the reader's buffers live only until its next poll.
@@ -224,7 +236,7 @@ func (in *Ingester) keep(payload []byte) []byte {
 }
 
 func (in *Ingester) bury(record *topic.Record, at drumbeat.Position, raw []byte, fate drumbeat.Fate, why string) {
-	in.dead = append(in.dead, lake.DeadLetter{
+	in.bronze.Dead = append(in.bronze.Dead, lake.DeadLetter{
 		Position: at, ArrivalTime: record.Time, Key: record.Key, Type: record.Type,
 		Raw: raw, Fate: fate, Reason: why, Headers: headersText(record.Headers),
 	})
@@ -244,27 +256,20 @@ func (in *Ingester) commit(ctx context.Context) error {
 	if !in.pending() {
 		return nil
 	}
-	if err := in.cfg.Lake.AppendBronze(ctx, in.items, in.dead, maps.Clone(in.next)); err != nil {
-		return fmt.Errorf("commit %d items to bronze: %w", len(in.items), err)
+	if err := in.bronze.Append(ctx, maps.Clone(in.next)); err != nil {
+		return fmt.Errorf("commit %d items to bronze: %w", in.bronze.Items(), err)
 	}
 	in.count()
-	clear(in.items)
-	in.items, in.dead, in.arena = in.items[:0], in.dead[:0], nil
+	in.bronze, in.arena = in.cfg.Lake.NewBronze(), nil
 	return nil
 }
 
 func (in *Ingester) count() {
-	in.counts.Items += int64(len(in.items) + len(in.dead))
-	in.counts.Bronze += int64(len(in.items))
-	for i := range in.dead {
-		in.counts.Dead[in.dead[i].Fate]++
+	in.counts.Items += int64(in.held())
+	in.counts.Bronze += int64(in.bronze.Items())
+	for i := range in.bronze.Dead {
+		in.counts.Dead[in.bronze.Dead[i].Fate]++
 	}
 	maps.Copy(in.counts.Ends, in.next)
-	for i := range in.items {
-		item := &in.items[i]
-		newest, seen := in.counts.Newest[item.Position.Partition]
-		if !seen || item.ArrivalTime > newest {
-			in.counts.Newest[item.Position.Partition] = item.ArrivalTime
-		}
-	}
+	maps.Copy(in.counts.Newest, in.newest)
 }

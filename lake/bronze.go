@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"unsafe"
 
 	"drumbeat"
 	"drumbeat/delta"
@@ -33,6 +36,11 @@ type DeadLetter struct {
 func bronzeCodec() codec[drumbeat.Item] {
 	type item = drumbeat.Item
 	c := codec[item]{columns: position(itemPosition)}
+	headers := maybe("headers", delta.String, func(row *item) *string { return &row.Headers })
+	headers.read = func(row *item, c *delta.Column, i int, _ *names) {
+		// Often each record has its own: not worth remembering.
+		row.Headers = unsafe.String(unsafe.SliceData(c.Bytes[i]), len(c.Bytes[i])) //nolint:gosec // valid as long as the payload is
+	}
 	return c.with(
 		column[item]{
 			Field: delta.Field{Name: "type", Type: delta.String, Dictionary: true},
@@ -50,7 +58,7 @@ func bronzeCodec() codec[drumbeat.Item] {
 		redriveOf(func(row *item) **drumbeat.Position { return &row.RedriveOf }),
 		// Later columns than the first format's: null in its rows.
 		maybe("key", delta.Binary, func(row *item) *string { return &row.Key }),
-		maybe("headers", delta.String, func(row *item) *string { return &row.Headers }),
+		headers,
 	)
 }
 
@@ -92,6 +100,9 @@ func redriveOf[T any](at func(*T) **drumbeat.Position) column[T] {
 		},
 		null: func(row *T) bool { return *at(row) == nil },
 		read: func(row *T, c *delta.Column, i int, _ *names) {
+			if len(c.Bytes[i]) == 0 {
+				return // null, as nearly all are
+			}
 			if p, err := drumbeat.ParsePosition(string(c.Bytes[i])); err == nil {
 				*at(row) = &p
 			}
@@ -100,7 +111,7 @@ func redriveOf[T any](at func(*T) **drumbeat.Position) column[T] {
 }
 
 func deadCodec() codec[DeadLetter] {
-	c := codec[DeadLetter]{columns: position(func(row *DeadLetter) *drumbeat.Position { return &row.Position })}
+	c := codec[DeadLetter]{columns: position(deadPosition)}
 	return c.with(
 		few("type", func(row *DeadLetter) *string { return &row.Type }),
 		column[DeadLetter]{
@@ -136,30 +147,80 @@ func fate[T any](at func(*T) *drumbeat.Fate) column[T] {
 	}
 }
 
-// AppendBronze writes dead letters, then items together with progress. Both
-// come in the order of positions within each partition, all items of a record
-// in one call. What stands below the tables' own progress is there already
-// and is skipped, so a call that failed can be repeated, with more besides.
-func (l *Lake) AppendBronze(ctx context.Context, items []drumbeat.Item, dead []DeadLetter, next Progress) error {
-	epoch := epochOf(l.Epoch(), dead, func(d *DeadLetter) *drumbeat.Position { return &d.Position })
-	epoch = epochOf(epoch, items, itemPosition)
+// Bronze gathers what is to be appended to bronze and the dead letters: items
+// and letters come in the order of positions within each partition. What an
+// item points to must stay as it is until it is appended.
+type Bronze struct {
+	lake  *Lake
+	parts map[int32]*gathered[drumbeat.Item]
+	items int
+	Dead  []DeadLetter
+}
+
+// NewBronze returns an empty one.
+func (l *Lake) NewBronze() *Bronze {
+	return &Bronze{lake: l, parts: map[int32]*gathered[drumbeat.Item]{}}
+}
+
+// Add takes an item.
+func (b *Bronze) Add(item *drumbeat.Item) error {
+	part := b.parts[item.Position.Partition]
+	if part == nil {
+		part = gather(b.lake.bronzeRows, itemPosition)
+		b.parts[item.Position.Partition] = part
+	}
+	if err := part.add(item); err != nil {
+		return fmt.Errorf("append to bronze: item %w", err)
+	}
+	b.items++
+	return nil
+}
+
+// Items returns how many items it holds.
+func (b *Bronze) Items() int { return b.items }
+
+// Append writes the dead letters, then the items together with progress; all
+// items of a record must be in it. What stands below the tables' own progress
+// is there already and is skipped, so a call that failed can be repeated, with
+// more besides.
+func (b *Bronze) Append(ctx context.Context, next Progress) error {
+	l := b.lake
+	epoch := epochOf(l.Epoch(), b.Dead, deadPosition)
+	var parts []*gathered[drumbeat.Item]
+	for _, partition := range slices.Sorted(maps.Keys(b.parts)) {
+		parts = append(parts, b.parts[partition])
+		epoch = b.parts[partition].epoch
+	}
 	err := l.begin(epoch)
+	var letters []*gathered[DeadLetter]
 	if err == nil {
-		letters := placed[DeadLetter]{
-			table: l.deadLetters, codec: deadCodec(),
-			at: func(d *DeadLetter) *drumbeat.Position { return &d.Position },
-		}
-		err = letters.write(ctx, dead, epoch, next)
+		letters, err = gatherRows(deadCodec(), deadPosition, b.Dead, nil)
 	}
 	if err == nil {
-		rows := placed[drumbeat.Item]{table: l.bronze, codec: l.bronzeRows, at: itemPosition, always: true}
-		err = rows.write(ctx, items, epoch, next)
+		err = placed[DeadLetter]{table: l.deadLetters}.write(ctx, letters, epoch, next)
+	}
+	if err == nil {
+		err = placed[drumbeat.Item]{table: l.bronze, always: true}.write(ctx, parts, epoch, next)
 	}
 	if err != nil {
 		return fmt.Errorf("append to bronze: %w", err)
 	}
 	return nil
 }
+
+// AppendBronze gathers items and dead letters and appends them.
+func (l *Lake) AppendBronze(ctx context.Context, items []drumbeat.Item, dead []DeadLetter, next Progress) error {
+	b := l.NewBronze()
+	b.Dead = dead
+	for i := range items {
+		if err := b.Add(&items[i]); err != nil {
+			return err
+		}
+	}
+	return b.Append(ctx, next)
+}
+
+func deadPosition(row *DeadLetter) *drumbeat.Position { return &row.Position }
 
 func itemPosition(item *drumbeat.Item) *drumbeat.Position { return &item.Position }
 
@@ -177,32 +238,28 @@ func (l *Lake) RefreshBronze(ctx context.Context) (Progress, error) {
 }
 
 // ScanBronze gives fn the items of the standing epoch at or after from, in the
-// order of positions within each partition, in chunks of some ten thousand
-// that never split a record. The slice of items is used again after fn
-// returns; what items point to is not. It returns bronze's progress as of the
-// scan, which counts the offsets of dead letters too.
+// order of positions within each partition, in chunks of at most some thousands
+// that never split a record: all of an item but its key.
+// Items and what they point to are valid until fn returns. It
+// returns bronze's progress as of the scan, which counts the offsets of dead
+// letters too.
 func (l *Lake) ScanBronze(ctx context.Context, from Progress, fn func(items []drumbeat.Item) error) (Progress, error) {
 	snapshot, err := l.bronze.Refresh(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("scan bronze: %w", err)
 	}
 	epoch := l.Epoch()
-	if from == nil {
+	if from = maps.Clone(from); from == nil { // the caller may move its own on meanwhile
 		from = Progress{}
 	}
 	scan := scanning[drumbeat.Item]{
-		snapshot: snapshot, codec: l.bronzeRows, at: itemPosition,
+		snapshot: snapshot, at: itemPosition,
+		codec:  l.bronzeRows.pick("epoch", "partition", "offset", "index", "type", "machine", "event_time", "arrival_time", "payload", "redrive_of", "headers"),
 		window: window{epoch: epoch, from: from, partition: AllPartitions},
-		finish: ownBytes,
 	}
 	chunks := chunker{fn: fn}
-	for rows, err := range scan.rows(ctx) {
-		if err != nil {
-			return nil, fmt.Errorf("scan bronze: %w", err)
-		}
-		if err := chunks.add(rows); err != nil {
-			return nil, err
-		}
+	if err := ahead(ctx, scan.rows, ownBytes, chunks.add); err != nil {
+		return nil, fmt.Errorf("scan bronze: %w", err)
 	}
 	if err := chunks.end(); err != nil {
 		return nil, err
@@ -214,18 +271,24 @@ func (l *Lake) ScanBronze(ctx context.Context, from Progress, fn func(items []dr
 	return progress, nil
 }
 
-// ownBytes gives rows bytes of their own for those that belong to the scan.
-func ownBytes(rows []drumbeat.Item) {
+// ownBytes gives rows bytes of their own for those that belong to the scan, in
+// a space that is used again.
+func ownBytes(rows []drumbeat.Item, space []byte) []byte {
 	size := 0
 	for i := range rows {
-		size += len(rows[i].Raw)
+		size += len(rows[i].Raw) + len(rows[i].Headers)
 	}
-	own := make([]byte, 0, size)
+	space = slices.Grow(space[:0], size)
 	for i := range rows {
-		from := len(own)
-		own = append(own, rows[i].Raw...)
-		rows[i].Raw = own[from:len(own):len(own)]
+		row := &rows[i]
+		from := len(space)
+		space = append(space, row.Raw...)
+		row.Raw = space[from:len(space):len(space)]
+		from = len(space)
+		space = append(space, row.Headers...)
+		row.Headers = unsafe.String(unsafe.SliceData(space[from:]), len(row.Headers)) //nolint:gosec // as long as Raw
 	}
+	return space
 }
 
 // ScanDeadLetters gives fn every dead letter, in the order in which they were

@@ -101,8 +101,11 @@ func (g *Gold) Append(ctx context.Context, vectors []drumbeat.Vector, next Progr
 		}
 	}
 	epoch := epochOf(g.lake.Epoch(), vectors, vectorPosition)
-	rows := placed[drumbeat.Vector]{table: g.table, codec: g.codec, at: vectorPosition, always: true}
-	if err := rows.write(ctx, vectors, epoch, next); err != nil {
+	rows, err := gatherRows(g.codec, vectorPosition, vectors, nil)
+	if err == nil {
+		err = placed[drumbeat.Vector]{table: g.table, always: true}.write(ctx, rows, epoch, next)
+	}
+	if err != nil {
 		return fmt.Errorf("append to gold: %w", err)
 	}
 	return nil

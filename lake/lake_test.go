@@ -182,7 +182,9 @@ func readBronze(t *testing.T, l *lake.Lake, from lake.Progress) ([]drumbeat.Item
 	t.Helper()
 	var all []drumbeat.Item
 	progress, err := l.ScanBronze(t.Context(), from, func(items []drumbeat.Item) error {
-		all = append(all, items...)
+		for i := range items { // they are lent
+			all = append(all, items[i].Clone())
+		}
 		return nil
 	})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -64,29 +63,25 @@ func (t *table) at(epoch int32) Progress {
 	return Progress{}
 }
 
-// placed is rows that came from a topic, to be written once.
+// placed is a table whose rows came from a topic, to be written once.
 type placed[T any] struct {
 	table *table
-	codec codec[T]
-	at    func(*T) *drumbeat.Position
-	// mine says which rows are the table's own; nil: all.
-	mine func(*T) bool
 	// always commits progress even where there is no row.
 	always bool
 }
 
 // write appends the rows at or after the table's own progress, and moves it to
 // next, in one commit.
-func (p *placed[T]) write(ctx context.Context, rows []T, epoch int32, next Progress) error {
-	if err := p.check(rows, epoch, next); err != nil {
+func (p placed[T]) write(ctx context.Context, parts []*gathered[T], epoch int32, next Progress) error {
+	if err := p.check(parts, epoch, next); err != nil {
 		return err
 	}
 	for range attempts {
-		commit, indexes := p.prepare(rows, epoch, next)
-		if len(commit.Txns) == 0 || len(indexes) == 0 && !p.always {
+		commit, pieces := p.prepare(parts, epoch, next)
+		if len(commit.Txns) == 0 || len(pieces) == 0 && !p.always {
 			return nil
 		}
-		err := p.table.Append(ctx, p.batches(rows, indexes), commit)
+		err := p.table.Append(ctx, batches(pieces), commit)
 		if err == nil || !errors.Is(err, drumbeat.ErrConflict) {
 			return err
 		}
@@ -97,37 +92,34 @@ func (p *placed[T]) write(ctx context.Context, rows []T, epoch int32, next Progr
 	return fmt.Errorf("append to table %s: another process writes it; stop all but one: %w", p.table.Name(), drumbeat.ErrConflict)
 }
 
-// check holds rows to what makes progress true: positions rise within each
-// partition, and all of a record is below next.
-func (p *placed[T]) check(rows []T, epoch int32, next Progress) error {
+// check holds rows to what makes progress true: all of one epoch, and below
+// next.
+func (p placed[T]) check(parts []*gathered[T], epoch int32, next Progress) error {
 	for partition, offset := range next {
 		if partition < 0 || offset < 0 {
 			return fmt.Errorf("append to table %s: progress %d of partition %d: want no negative number: %w",
 				p.table.Name(), offset, partition, drumbeat.ErrInvalid)
 		}
 	}
-	last := map[int32]drumbeat.Position{}
-	for i := range rows {
-		at := *p.at(&rows[i])
-		if at.Epoch != epoch {
-			return fmt.Errorf("append to table %s: row %d stands at %s, want epoch %d: %w",
-				p.table.Name(), i, at, epoch, drumbeat.ErrInvalid)
+	for _, part := range parts {
+		n := len(part.offsets)
+		if n == 0 {
+			continue
 		}
-		if at.Offset < 0 || at.Offset >= next[at.Partition] {
-			return fmt.Errorf("append to table %s: row %d stands at %s, want an offset below the progress %d: %w",
-				p.table.Name(), i, at, next[at.Partition], drumbeat.ErrInvalid)
+		if part.epoch != epoch {
+			return fmt.Errorf("append to table %s: rows of epoch %d in partition %d, want epoch %d: %w",
+				p.table.Name(), part.epoch, part.partition, epoch, drumbeat.ErrInvalid)
 		}
-		if before, seen := last[at.Partition]; seen && at.Compare(before) < 0 {
-			return fmt.Errorf("append to table %s: row %d at %s comes after %s: want the order of positions: %w",
-				p.table.Name(), i, at, before, drumbeat.ErrInvalid)
+		if part.offsets[0] < 0 || part.offsets[n-1] >= next[part.partition] {
+			return fmt.Errorf("append to table %s: rows at offsets %d to %d of partition %d, want them below the progress %d: %w",
+				p.table.Name(), part.offsets[0], part.offsets[n-1], part.partition, next[part.partition], drumbeat.ErrInvalid)
 		}
-		last[at.Partition] = at
 	}
 	return nil
 }
 
 // prepare says which rows and which progress are new to the table.
-func (p *placed[T]) prepare(rows []T, epoch int32, next Progress) (delta.Commit, []int32) {
+func (p placed[T]) prepare(parts []*gathered[T], epoch int32, next Progress) (delta.Commit, []piece) {
 	snapshot := p.table.Snapshot()
 	have := Progress{}
 	commit := delta.Commit{Txns: map[string]delta.Txn{}, Operation: "WRITE"}
@@ -139,41 +131,13 @@ func (p *placed[T]) prepare(rows []T, epoch int32, next Progress) (delta.Commit,
 			commit.Txns[app] = delta.Txn{From: from, To: offset}
 		}
 	}
-	// Rows of a partition stand together, in the order of their positions.
-	byPartition := map[int32][]int32{}
-	for i := range rows {
-		if p.mine != nil && !p.mine(&rows[i]) {
-			continue
-		}
-		if at := p.at(&rows[i]); at.Offset >= have[at.Partition] {
-			byPartition[at.Partition] = append(byPartition[at.Partition], int32(i))
+	var pieces []piece
+	for _, part := range parts {
+		if piece := part.from(have[part.partition]); piece.n > 0 {
+			pieces = append(pieces, piece)
 		}
 	}
-	indexes := make([]int32, 0, len(rows))
-	for _, partition := range slices.Sorted(maps.Keys(byPartition)) {
-		indexes = append(indexes, byPartition[partition]...)
-	}
-	return commit, indexes
-}
-
-// batches encodes rows, as one batch or, if they are many, as one a partition.
-func (p *placed[T]) batches(rows []T, indexes []int32) []*delta.Batch {
-	var batches []*delta.Batch
-	for len(indexes) > 0 {
-		n := len(indexes)
-		if n >= splitRows || len(batches) > 0 {
-			first := p.at(&rows[indexes[0]]).Partition
-			n = 1
-			for n < len(indexes) && p.at(&rows[indexes[n]]).Partition == first {
-				n++
-			}
-		}
-		batch := p.codec.encode(rows, indexes[:n])
-		batch.Tags = map[string]string{tagSpans: spansOf(rows, indexes[:n], p.at).String()}
-		batches = append(batches, batch)
-		indexes = indexes[n:]
-	}
-	return batches
+	return commit, pieces
 }
 
 // epochOf returns the one epoch that rows stand in, or standing if there are

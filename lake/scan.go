@@ -9,13 +9,6 @@ import (
 	"drumbeat/delta"
 )
 
-const (
-	// chunkItems is how many items a chunk has at least, but for the last one:
-	// some megabytes. With the longest record (10,000 items) and one batch of
-	// the reader it stays below 64k.
-	chunkItems = 16 << 10
-)
-
 // scanning reads rows of a table that come from a topic.
 type scanning[T any] struct {
 	snapshot *delta.Snapshot
@@ -70,41 +63,103 @@ func (s *scanning[T]) wanted(rows []T) []T {
 	return rows[:kept]
 }
 
-// chunker gathers items into chunks that do not split a record.
-type chunker struct {
-	fn    func([]drumbeat.Item) error
-	items []drumbeat.Item
+// ahead reads rows in a goroutine of its own while fn is busy with those
+// before: reading and what is done with it take turns otherwise, on one core.
+// own gives rows what they point to, in a space that is used again; rows are
+// valid until fn returns.
+func ahead[T any](
+	ctx context.Context, rows func(context.Context) iter.Seq2[[]T, error], own func([]T, []byte) []byte, fn func([]T) error,
+) error {
+	type block struct {
+		rows  []T
+		space []byte
+		err   error
+	}
+	const blocks = 3 // one is read, one waits, one is in use
+	full, empty := make(chan *block, blocks), make(chan *block, blocks)
+	for range blocks {
+		empty <- &block{}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer func() { // the reader is gone when ahead returns
+		stop()
+		for range full {
+		}
+	}()
+	go func() {
+		defer close(full)
+		for batch, err := range rows(ctx) {
+			select {
+			case b := <-empty:
+				b.rows, b.err = append(b.rows[:0], batch...), err
+				b.space = own(b.rows, b.space)
+				full <- b
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for b := range full {
+		if b.err != nil {
+			return b.err
+		}
+		if err := fn(b.rows); err != nil {
+			return err
+		}
+		empty <- b
+	}
+	return ctx.Err()
 }
 
-// add takes items, and passes on a chunk if there are enough.
+// chunker passes items on, record by record whole: the last one of a batch may
+// go on in the next, and waits for it.
+type chunker struct {
+	fn   func([]drumbeat.Item) error
+	held []drumbeat.Item
+}
+
+// add takes items, which are valid until it returns.
 func (c *chunker) add(items []drumbeat.Item) error {
-	c.items = append(c.items, items...)
-	if len(c.items) < chunkItems {
+	if len(items) == 0 {
 		return nil
 	}
-	// The last record may go on in the next batch: it waits for it.
-	cut := len(c.items) - 1
-	last := &c.items[cut].Position
-	for cut > 0 && sameRecord(&c.items[cut-1].Position, last) {
+	if n := len(c.held); n > 0 {
+		more := 0
+		for more < len(items) && sameRecord(&items[more].Position, &c.held[n-1].Position) {
+			more++
+		}
+		c.hold(items[:more])
+		if items = items[more:]; len(items) == 0 {
+			return nil
+		}
+		if err := c.end(); err != nil {
+			return err
+		}
+	}
+	cut := len(items) - 1
+	for cut > 0 && sameRecord(&items[cut-1].Position, &items[cut].Position) {
 		cut--
 	}
+	c.hold(items[cut:])
 	if cut == 0 {
 		return nil
 	}
-	if err := c.fn(c.items[:cut:cut]); err != nil {
-		return err
-	}
-	c.items = c.items[:copy(c.items, c.items[cut:])]
-	return nil
+	return c.fn(items[:cut:cut])
+}
+
+func (c *chunker) hold(items []drumbeat.Item) {
+	n := len(c.held)
+	c.held = append(c.held, items...)
+	ownBytes(c.held[n:], nil)
 }
 
 // end passes on what is left.
 func (c *chunker) end() error {
-	if len(c.items) == 0 {
+	if len(c.held) == 0 {
 		return nil
 	}
-	items := c.items
-	c.items = nil
+	items := c.held
+	c.held = c.held[:0]
 	return c.fn(items)
 }
 

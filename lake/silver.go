@@ -3,6 +3,8 @@ package lake
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"drumbeat"
 	"drumbeat/delta"
@@ -155,60 +157,113 @@ func attribute(row *drumbeat.Item, s int) string {
 	return ""
 }
 
-// AppendSilver writes what was put aside, then entries, machines and
+// SilverPart gathers what refine made of a stretch of one partition of bronze,
+// in the order of positions.
+type SilverPart struct {
+	sensors int
+	kinds   [drumbeat.KindWatermark + 1]*gathered[drumbeat.Item]
+	Aside   []Aside
+}
+
+// NewSilverPart returns an empty one, with room for some readings: as many as
+// are expected.
+func (l *Lake) NewSilverPart(room int) *SilverPart {
+	p := &SilverPart{sensors: len(l.fleet.Sensors)}
+	for kind, rows := range map[drumbeat.Kind]codec[drumbeat.Item]{
+		drumbeat.KindReading: l.readingRows, drumbeat.KindEntry: l.entryRows,
+		drumbeat.KindMachine: l.machineRows, drumbeat.KindWatermark: l.markRows,
+	} {
+		p.kinds[kind] = gather(rows, itemPosition)
+	}
+	p.kinds[drumbeat.KindReading].room = room
+	return p
+}
+
+// Readings returns how many readings it holds.
+func (p *SilverPart) Readings() int { return p.kinds[drumbeat.KindReading].batch.N }
+
+// Keep takes an item that was kept.
+func (p *SilverPart) Keep(item *drumbeat.Item) error {
+	if item.Kind == drumbeat.KindReading && (len(item.Values) != p.sensors || item.Flags != nil && len(item.Flags) != p.sensors) {
+		return fmt.Errorf("append to silver: reading at %s has %d values and %d flags, want %d: %w",
+			item.Position, len(item.Values), len(item.Flags), p.sensors, drumbeat.ErrInvalid)
+	}
+	if err := p.kinds[item.Kind].add(item); err != nil {
+		return fmt.Errorf("append to silver: item %w", err)
+	}
+	return nil
+}
+
+// AppendSilver gathers rows and appends them.
+func (l *Lake) AppendSilver(ctx context.Context, s Silver, next Progress) error {
+	parts := map[int32]*SilverPart{}
+	of := func(partition int32) *SilverPart {
+		if parts[partition] == nil {
+			parts[partition] = l.NewSilverPart(0)
+		}
+		return parts[partition]
+	}
+	for i := range s.Items {
+		if err := of(s.Items[i].Position.Partition).Keep(&s.Items[i]); err != nil {
+			return err
+		}
+	}
+	for i := range s.Aside {
+		part := of(s.Aside[i].Position.Partition)
+		part.Aside = append(part.Aside, s.Aside[i])
+	}
+	return l.AppendSilverParts(ctx, parts, next)
+}
+
+// AppendSilverParts writes what was put aside, then entries, machines and
 // watermarks, each to its table, and last the readings together with progress:
 // what silver holds is what stands below the readings' progress. What is in
 // the tables already is skipped, so a call that failed can be repeated, with
 // more besides.
-func (l *Lake) AppendSilver(ctx context.Context, s Silver, next Progress) error {
-	epoch := epochOf(l.Epoch(), s.Aside, asidePosition)
-	epoch = epochOf(epoch, s.Items, itemPosition)
-	if err := l.appendSilver(ctx, s, epoch, next); err != nil {
+func (l *Lake) AppendSilverParts(ctx context.Context, parts map[int32]*SilverPart, next Progress) error {
+	if err := l.appendSilver(ctx, parts, next); err != nil {
 		return fmt.Errorf("append to silver: %w", err)
 	}
 	return nil
 }
 
-func (l *Lake) appendSilver(ctx context.Context, s Silver, epoch int32, next Progress) error {
+func (l *Lake) appendSilver(ctx context.Context, parts map[int32]*SilverPart, next Progress) error {
+	epoch := l.Epoch()
+	var aside []Aside
+	byKind := [drumbeat.KindWatermark + 1][]*gathered[drumbeat.Item]{}
+	for _, partition := range slices.Sorted(maps.Keys(parts)) {
+		part := parts[partition]
+		aside = append(aside, part.Aside...)
+		for kind, rows := range part.kinds {
+			if rows.batch.N > 0 {
+				byKind[kind] = append(byKind[kind], rows)
+				epoch = rows.epoch
+			}
+		}
+	}
+	epoch = epochOf(epoch, aside, asidePosition)
 	if err := l.begin(epoch); err != nil {
 		return err
 	}
-	if err := l.checkReadings(s.Items); err != nil {
+	asides, err := gatherRows(asideCodec(), asidePosition, aside, nil)
+	if err != nil {
 		return err
 	}
-	asides := placed[Aside]{table: l.asides, codec: asideCodec(), at: asidePosition}
-	if err := asides.write(ctx, s.Aside, epoch, next); err != nil {
+	if err := (placed[Aside]{table: l.asides}).write(ctx, asides, epoch, next); err != nil {
 		return err
 	}
 	for _, part := range []struct {
 		kind  drumbeat.Kind
 		table *table
-		codec codec[drumbeat.Item]
 	}{
-		{drumbeat.KindEntry, l.entries, l.entryRows},
-		{drumbeat.KindMachine, l.machines, l.machineRows},
-		{drumbeat.KindWatermark, l.watermarks, l.markRows},
-		{drumbeat.KindReading, l.readings, l.readingRows},
+		{drumbeat.KindEntry, l.entries},
+		{drumbeat.KindMachine, l.machines},
+		{drumbeat.KindWatermark, l.watermarks},
+		{drumbeat.KindReading, l.readings},
 	} {
-		rows := placed[drumbeat.Item]{
-			table: part.table, codec: part.codec, at: itemPosition, always: part.kind == drumbeat.KindReading,
-			mine: func(item *drumbeat.Item) bool { return item.Kind == part.kind },
-		}
-		if err := rows.write(ctx, s.Items, epoch, next); err != nil {
+		rows := placed[drumbeat.Item]{table: part.table, always: part.kind == drumbeat.KindReading}
+		if err := rows.write(ctx, byKind[part.kind], epoch, next); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// checkReadings holds readings to the fleet's number of sensors.
-func (l *Lake) checkReadings(items []drumbeat.Item) error {
-	n := len(l.fleet.Sensors)
-	for i := range items {
-		item := &items[i]
-		if item.Kind == drumbeat.KindReading && (len(item.Values) != n || item.Flags != nil && len(item.Flags) != n) {
-			return fmt.Errorf("reading at %s has %d values and %d flags, want %d: %w",
-				item.Position, len(item.Values), len(item.Flags), n, drumbeat.ErrInvalid)
 		}
 	}
 	return nil

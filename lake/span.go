@@ -22,20 +22,6 @@ type span struct {
 
 type spans []span
 
-// spansOf returns the spans of rows that are sorted by partition.
-func spansOf[T any](rows []T, indexes []int32, at func(*T) *drumbeat.Position) spans {
-	var out spans
-	for _, i := range indexes {
-		p := at(&rows[i])
-		if n := len(out); n > 0 && out[n-1].epoch == p.Epoch && out[n-1].partition == p.Partition {
-			out[n-1].last = p.Offset
-			continue
-		}
-		out = append(out, span{epoch: p.Epoch, partition: p.Partition, first: p.Offset, last: p.Offset})
-	}
-	return out
-}
-
 // String writes the spans as the tag has them.
 func (s spans) String() string {
 	var out strings.Builder

@@ -9,10 +9,10 @@ package refine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,7 +22,8 @@ import (
 )
 
 // batch is how many bronze items make one silver commit: enough for files of
-// a good size, and few enough to hold in memory (some 400 bytes an item).
+// a good size, and few enough to hold in memory, twice (some 200 bytes an
+// item): one batch is written while the next is judged.
 const batch = 250_000
 
 // Counts says how many items met each fate (T8), and what cleaning did to the
@@ -60,6 +61,9 @@ type Refiner struct {
 	parts  map[int32]*part
 	next   lake.Progress
 	judged int // items not yet committed
+	// writing is the commit that goes on beside the judging; nil without one.
+	writing chan error
+	failed  error // what stopped an earlier Run: what it judged is not written
 }
 
 // part judges one partition.
@@ -67,8 +71,7 @@ type part struct {
 	decoder *fleet.Decoder
 	judge   *fleet.Judge
 	scratch []drumbeat.Item
-	kept    []drumbeat.Item
-	aside   []lake.Aside
+	silver  *lake.SilverPart
 	counts  Counts
 }
 
@@ -95,15 +98,25 @@ func New(ctx context.Context, f *fleet.Fleet, l *lake.Lake, log *slog.Logger) (*
 func (r *Refiner) part(partition int32) *part {
 	p := r.parts[partition]
 	if p == nil {
-		p = &part{decoder: fleet.NewDecoder(r.fleet), judge: fleet.NewJudge(r.fleet)}
+		p = &part{decoder: fleet.NewDecoder(r.fleet), judge: fleet.NewJudge(r.fleet), silver: r.lake.NewSilverPart(0)}
 		r.parts[partition] = p
 	}
 	return p
 }
 
 // Run refines what bronze holds beyond silver and returns what became of it.
+// After an error the Refiner knows more than silver holds: make a new one.
 func (r *Refiner) Run(ctx context.Context) (Counts, error) {
 	var total Counts
+	if r.failed != nil {
+		return total, fmt.Errorf("go on after an error: %w", r.failed)
+	}
+	err := r.run(ctx, &total)
+	r.failed = errors.Join(err, r.written())
+	return total, r.failed
+}
+
+func (r *Refiner) run(ctx context.Context, total *Counts) error {
 	end, err := r.lake.ScanBronze(ctx, r.next, func(items []drumbeat.Item) error {
 		if err := r.judge(items); err != nil {
 			return err
@@ -111,10 +124,10 @@ func (r *Refiner) Run(ctx context.Context) (Counts, error) {
 		if r.judged < batch {
 			return nil
 		}
-		return r.commit(ctx, &total)
+		return r.commit(ctx, total)
 	})
 	if err != nil {
-		return total, fmt.Errorf("scan bronze: %w", err)
+		return fmt.Errorf("scan bronze: %w", err)
 	}
 	// The end is bronze's own progress: a partition may end in dead letters,
 	// which bronze does not hold.
@@ -124,10 +137,10 @@ func (r *Refiner) Run(ctx context.Context) (Counts, error) {
 			r.next[partition], moved = offset, true
 		}
 	}
-	if moved {
-		err = r.commit(ctx, &total)
+	if !moved {
+		return nil
 	}
-	return total, err
+	return r.commit(ctx, total)
 }
 
 // judge decodes and judges items, the partitions side by side.
@@ -147,28 +160,40 @@ func (r *Refiner) judge(items []drumbeat.Item) error {
 	return group.Wait()
 }
 
-// commit writes what was judged, with the progress that it reaches: the scan
-// never cuts a record.
+// commit begins to write what was judged, with the progress that it reaches,
+// once the commit before it is done: the scan never cuts a record.
 func (r *Refiner) commit(ctx context.Context, total *Counts) error {
-	silver := r.collect(total)
-	if err := r.lake.AppendSilver(ctx, silver, maps.Clone(r.next)); err != nil {
-		return fmt.Errorf("commit %d items to silver: %w", len(silver.Items), err)
+	if err := r.written(); err != nil {
+		return err
 	}
+	silver := map[int32]*lake.SilverPart{}
+	for partition, p := range r.parts {
+		silver[partition] = p.silver
+		p.silver = r.lake.NewSilverPart(p.silver.Readings() * 9 / 8)
+		total.Add(&p.counts)
+		p.counts = Counts{}
+	}
+	judged, next := r.judged, maps.Clone(r.next)
 	r.judged = 0
+	r.writing = make(chan error, 1)
+	go func(done chan<- error) {
+		err := r.lake.AppendSilverParts(ctx, silver, next)
+		if err != nil {
+			err = fmt.Errorf("commit %d items to silver: %w", judged, err)
+		}
+		done <- err
+	}(r.writing)
 	return nil
 }
 
-// collect gathers what the partitions judged, in order of partition.
-func (r *Refiner) collect(total *Counts) lake.Silver {
-	var silver lake.Silver
-	for _, partition := range slices.Sorted(maps.Keys(r.parts)) {
-		p := r.parts[partition]
-		silver.Items = append(silver.Items, p.kept...)
-		silver.Aside = append(silver.Aside, p.aside...)
-		total.Add(&p.counts)
-		p.kept, p.aside, p.counts = p.kept[:0], p.aside[:0], Counts{}
+// written waits for the commit under way.
+func (r *Refiner) written() error {
+	if r.writing == nil {
+		return nil
 	}
-	return silver
+	err := <-r.writing
+	r.writing = nil
+	return err
 }
 
 // judgeAll decodes and judges the items at the given indexes, in order.
@@ -198,7 +223,7 @@ func (p *part) judgeOne(bronze *drumbeat.Item) error {
 	fate, why := p.judge.Judge(item)
 	p.counts.ByFate[fate]++
 	if fate != drumbeat.FateKept {
-		p.aside = append(p.aside, lake.Aside{
+		p.silver.Aside = append(p.silver.Aside, lake.Aside{
 			Position: item.Position, Machine: item.Machine, EventTime: item.EventTime,
 			ArrivalTime: item.ArrivalTime, Fate: fate, Reason: why,
 		})
@@ -212,9 +237,7 @@ func (p *part) judgeOne(bronze *drumbeat.Item) error {
 			p.counts.Nulled++
 		}
 	}
-	item.Raw = nil
-	p.kept = append(p.kept, *item)
-	return nil
+	return p.silver.Keep(item)
 }
 
 func orInvalid(err error) error {
