@@ -50,12 +50,13 @@ check: $(ASSETS) lint vet ## the quick part: format, lint, vet, short race tests
 .PHONY: test
 test: build lint vet $(XGBOOST) $(READERS) $(AXE) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
 	$(GO) test -race -tags real,browser -timeout 30m ./...
+	$(GO) test -tags failpoint -run Killed ./delta ./topic/embedded
 	$(GO) test -timeout 20m -run 'AFleetAsUsual|AShiftIsSeen|AShiftedSensor' ./monitor
 
 .PHONY: lint
 lint: $(LINT) $(ASSETS) ## format and lint; fails on any finding
 	$(LINT) fmt --diff
-	$(LINT) run --allow-parallel-runners --build-tags real,browser ./...
+	$(LINT) run --allow-parallel-runners --build-tags real,browser,failpoint ./...
 
 .PHONY: fmt
 fmt: $(LINT) ## format the code
@@ -64,6 +65,7 @@ fmt: $(LINT) ## format the code
 .PHONY: vet
 vet: $(ASSETS) ## go vet, with every build tag
 	$(GO) vet -tags real,browser,kafka ./...
+	$(GO) vet -tags failpoint ./delta ./topic/embedded ./failpoint
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (default 20s)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"drumbeat"
+	"drumbeat/failpoint"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -194,9 +195,11 @@ func (t *Table) commit(ctx context.Context, after *Snapshot, actions []action) e
 	if err != nil {
 		return err
 	}
+	failpoint.Here("delta.commit")
 	if err := t.store.Create(ctx, t.commitKey(next.version), body); err != nil {
 		return fmt.Errorf("commit version %d: %w", next.version, err)
 	}
+	failpoint.Here("delta.committed")
 	t.current.Store(next)
 	t.looked = t.now()
 	return nil
@@ -209,6 +212,7 @@ func (t *Table) checkpointIfDue(ctx context.Context) {
 	if snapshot.version == 0 || snapshot.version%t.every != 0 {
 		return
 	}
+	failpoint.Here("delta.checkpoint")
 	if err := t.writeCheckpoint(ctx, snapshot); err != nil {
 		t.log.WarnContext(ctx, "checkpoint could not be written", "table", t.Name(), "version", snapshot.version, "error", err)
 	}

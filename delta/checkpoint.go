@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"drumbeat"
+	"drumbeat/failpoint"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -41,6 +42,7 @@ func (t *Table) writeCheckpoint(ctx context.Context, s *Snapshot) error {
 	if err != nil && !errors.Is(err, drumbeat.ErrConflict) {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
+	failpoint.Here("delta.checkpoint_stored")
 	last, err := json.Marshal(lastCheckpoint{
 		Version: s.version, Size: int64(len(rows)), Tags: map[string]string{tagChecksum: checksum(out.Bytes())},
 	})
@@ -51,9 +53,11 @@ func (t *Table) writeCheckpoint(ctx context.Context, s *Snapshot) error {
 	if err := t.store.Delete(ctx, t.lastCheckpointKey()); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
+	failpoint.Here("delta.hint_deleted")
 	if err := t.store.Create(ctx, t.lastCheckpointKey(), last); err != nil && !errors.Is(err, drumbeat.ErrConflict) {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
+	failpoint.Here("delta.hint_stored")
 	return nil
 }
 

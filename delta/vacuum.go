@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"drumbeat"
+	"drumbeat/failpoint"
 )
 
 const (
@@ -81,6 +82,7 @@ func (t *Table) vacuum(ctx context.Context, keep time.Duration) (int, error) {
 		if err := t.store.Delete(ctx, t.prefix+b.name); err != nil {
 			return deleted, err
 		}
+		failpoint.Here("delta.vacuumed")
 		deleted++
 	}
 	t.forget(now.Add(-keep).UnixMilli())
@@ -154,6 +156,7 @@ func (t *Table) cleanLog(ctx context.Context, keep time.Duration) (int, error) {
 			if err := t.store.Delete(ctx, part.key(version)); err != nil {
 				return deleted, err
 			}
+			failpoint.Here("delta.log_cleaned")
 			deleted++
 		}
 	}

@@ -16,7 +16,7 @@ var left atomic.Int64 //nolint:gochecknoglobals // a process dies once
 
 // chosen reads the environment once.
 var chosen = sync.OnceValue(func() string { //nolint:gochecknoglobals // see left
-	name, count, _ := strings.Cut(os.Getenv("DRUMBEAT_FAILPOINT"), ":")
+	name, count, _ := strings.Cut(os.Getenv("DRUMBEAT_FAILPOINT"), ":") //nolint:forbidigo // a test asks any program of ours to die
 	n, err := strconv.ParseInt(count, 10, 64)
 	if err != nil || n < 1 {
 		n = 1

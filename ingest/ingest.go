@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"drumbeat"
+	"drumbeat/failpoint"
 	"drumbeat/fleet"
 	"drumbeat/lake"
 	"drumbeat/topic"
@@ -256,9 +257,11 @@ func (in *Ingester) commit(ctx context.Context) error {
 	if !in.pending() {
 		return nil
 	}
+	failpoint.Here("ingest.commit")
 	if err := in.bronze.Append(ctx, maps.Clone(in.next)); err != nil {
 		return fmt.Errorf("commit %d items to bronze: %w", in.bronze.Items(), err)
 	}
+	failpoint.Here("ingest.committed")
 	in.count()
 	in.bronze, in.arena = in.cfg.Lake.NewBronze(), nil
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"drumbeat"
 	"drumbeat/delta"
+	"drumbeat/failpoint"
 )
 
 // The type texts of items that are no log entries; an entry's is its log.
@@ -199,6 +200,7 @@ func (b *Bronze) Append(ctx context.Context, next Progress) error {
 	if err == nil {
 		err = placed[DeadLetter]{table: l.deadLetters}.write(ctx, letters, epoch, next)
 	}
+	failpoint.Here("lake.letters_written")
 	if err == nil {
 		err = placed[drumbeat.Item]{table: l.bronze, always: true}.write(ctx, parts, epoch, next)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"drumbeat"
 	"drumbeat/delta"
+	"drumbeat/failpoint"
 	"drumbeat/fleet"
 )
 
@@ -252,6 +253,7 @@ func (l *Lake) appendSilver(ctx context.Context, parts map[int32]*SilverPart, ne
 	if err := (placed[Aside]{table: l.asides}).write(ctx, asides, epoch, next); err != nil {
 		return err
 	}
+	failpoint.Here("lake.asides_written")
 	for _, part := range []struct {
 		kind  drumbeat.Kind
 		table *table
@@ -261,6 +263,7 @@ func (l *Lake) appendSilver(ctx context.Context, parts map[int32]*SilverPart, ne
 		{drumbeat.KindWatermark, l.watermarks},
 		{drumbeat.KindReading, l.readings},
 	} {
+		failpoint.Here("lake.silver_part")
 		rows := placed[drumbeat.Item]{table: part.table, always: part.kind == drumbeat.KindReading}
 		if err := rows.write(ctx, byKind[part.kind], epoch, next); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"drumbeat"
+	"drumbeat/failpoint"
 	"drumbeat/feature"
 	"drumbeat/lake"
 )
@@ -115,9 +116,11 @@ func (b *Backfill) apply(items []drumbeat.Item) error {
 // the scan never cuts a record.
 func (b *Backfill) commit(ctx context.Context, end lake.Progress) error {
 	maps.Copy(b.next, end)
+	failpoint.Here("materialize.commit")
 	if err := b.gold.Append(ctx, b.made, maps.Clone(b.next)); err != nil {
 		return fmt.Errorf("commit %d rows to gold: %w", len(b.made), err)
 	}
+	failpoint.Here("materialize.committed")
 	b.made = b.made[:0]
 	return nil
 }

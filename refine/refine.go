@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"drumbeat"
+	"drumbeat/failpoint"
 	"drumbeat/fleet"
 	"drumbeat/lake"
 )
@@ -177,7 +178,9 @@ func (r *Refiner) commit(ctx context.Context, total *Counts) error {
 	r.judged = 0
 	r.writing = make(chan error, 1)
 	go func(done chan<- error) {
+		failpoint.Here("refine.commit")
 		err := r.lake.AppendSilverParts(ctx, silver, next)
+		failpoint.Here("refine.committed")
 		if err != nil {
 			err = fmt.Errorf("commit %d items to silver: %w", judged, err)
 		}

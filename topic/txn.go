@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"drumbeat/failpoint"
 )
 
 const (
@@ -74,13 +76,16 @@ func (w *TxnWriter) WriteTxn(ctx context.Context, records []Record, commit Commi
 		return explain(w.cfg, doing, err)
 	}
 	err := send(ctx, w.client, records)()
+	failpoint.Here("topic.txn_sent")
 	if err == nil && len(commit.Offsets) > 0 {
 		err = w.stage(ctx, commit)
 	}
 	if err == nil {
+		failpoint.Here("topic.txn_staged")
 		err = w.client.EndTransaction(ctx, kgo.TryCommit)
 	}
 	if err == nil {
+		failpoint.Here("topic.txn_committed")
 		return nil
 	}
 	undo := errors.Join(w.client.AbortBufferedRecords(ctx), w.client.EndTransaction(ctx, kgo.TryAbort))

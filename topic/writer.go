@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"drumbeat"
+	"drumbeat/failpoint"
 )
 
 const (
@@ -92,6 +93,7 @@ func send(ctx context.Context, client *kgo.Client, records []Record) func() erro
 		}
 	}
 	sent := encode(records)
+	failpoint.Here("topic.send")
 	var (
 		wait  sync.WaitGroup
 		first atomic.Pointer[error]
@@ -108,6 +110,7 @@ func send(ctx context.Context, client *kgo.Client, records []Record) func() erro
 	}
 	return func() error {
 		wait.Wait()
+		failpoint.Here("topic.sent")
 		if err := first.Load(); err != nil {
 			return *err
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"drumbeat"
+	"drumbeat/failpoint"
 	"drumbeat/objstore"
 )
 
@@ -101,9 +102,11 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 
 func (s *Store) create(key string, body []byte) (err error) {
 	temp := path.Join(tempFolder, rand.Text())
+	failpoint.Here("fs.begin")
 	if err := s.write(temp, body); err != nil {
 		return errors.Join(err, s.remove(temp))
 	}
+	failpoint.Here("fs.written")
 	defer func() { err = errors.Join(err, s.remove(temp)) }()
 	err = s.root.Link(temp, key)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -115,6 +118,7 @@ func (s *Store) create(key string, body []byte) (err error) {
 	if err != nil {
 		return err
 	}
+	failpoint.Here("fs.linked")
 	return s.sync(path.Dir(key))
 }
 
@@ -124,6 +128,7 @@ func (s *Store) write(name string, body []byte) error {
 		return err
 	}
 	_, err = file.Write(body)
+	failpoint.Here("fs.unsynced")
 	if err == nil {
 		err = file.Sync()
 	}

@@ -181,6 +181,13 @@ func TestTransactionsSurviveTwoKillsWhole(t *testing.T) {
 			acknowledged[line] = true
 		}
 	}
+	wholeTransactions(t, dir, acknowledged)
+}
+
+// wholeTransactions sees that every transaction is there with all of its
+// records, none of those acknowledged is missing, and the offsets agree.
+func wholeTransactions(t *testing.T, dir string, acknowledged map[string]bool) {
+	t.Helper()
 	b := open(t, dir)
 	made := topic.Topic{Name: "laundry", Partitions: 3}
 	committed, err := topic.Committed(t.Context(), b.Config(), "g", made.Name)
