@@ -14,12 +14,14 @@ DIR ?= drumbeat-data
 XGBOOST_VERSION := 3.2.0
 LINT_VERSION := v2.15.0
 DELTALAKE_VERSION := 1.6.6
+VERSITYGW_VERSION := v1.8.0
 PANDAS_VERSION := 3.1.1
 POLARS_VERSION := 2.1.0
 
 XGBOOST := $(CACHE)/xgboost-cpu-$(XGBOOST_VERSION)/xgboost/lib/libxgboost.so
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)/golangci-lint
 READERS := $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION)/bin/python
+VERSITYGW := $(CACHE)/versitygw-$(VERSITYGW_VERSION)/versitygw
 PEERS := $(CACHE)/peers-pandas-$(PANDAS_VERSION)-polars-$(POLARS_VERSION)/bin/python
 ASSETS := web/assets/vendor/.complete
 AXE := web/node_modules/axe-core/axe.min.js
@@ -29,6 +31,7 @@ retry = for i in 1 2 3; do $(1) && break || { [ $$i = 3 ] && exit 1; sleep $$((i
 
 export DRUMBEAT_XGBOOST = $(XGBOOST)
 export DRUMBEAT_PYTHON = $(READERS)
+export DRUMBEAT_VERSITYGW = $(VERSITYGW)
 export DRUMBEAT_PEERS = $(PEERS)
 
 .PHONY: help
@@ -48,7 +51,7 @@ check: $(ASSETS) lint vet ## the quick part: format, lint, vet, short race tests
 	$(GO) test -race -short ./...
 
 .PHONY: test
-test: build lint vet $(XGBOOST) $(READERS) $(AXE) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
+test: build lint vet $(XGBOOST) $(READERS) $(VERSITYGW) $(AXE) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
 	$(GO) test -race -tags real,browser -timeout 30m ./...
 	$(GO) test -tags failpoint -run Killed ./delta ./topic/embedded
 	$(GO) test -timeout 20m -run 'AFleetAsUsual|AShiftIsSeen|AShiftedSensor' ./monitor
@@ -113,6 +116,11 @@ $(READERS):
 	@$(call retry,$(READERS) -m pip install -q --disable-pip-version-check deltalake==$(DELTALAKE_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION); exit 1; }
 
 PYARROW_VERSION := 26.0.1
+
+$(VERSITYGW):
+	@echo "installing the S3 server versitygw $(VERSITYGW_VERSION)"
+	@mkdir -p $(@D)
+	@$(call retry,GOBIN=$(@D) $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION))
 
 $(PEERS):
 	@echo "installing pandas $(PANDAS_VERSION) and polars $(POLARS_VERSION)"

@@ -52,6 +52,7 @@ var homes = map[string][]string{
 	"github.com/ebitengine/purego":        {"train/xgboost"},
 	"github.com/google/go-cmp":            {"objstore/objstoretest", "registry/registrytest", "feature/onlinetest", "topic/topictest"},
 	"github.com/klauspost/compress":       {"delta"},
+	"github.com/minio/minio-go":           {"objstore/s3"},
 	"github.com/parquet-go/parquet-go":    {"delta"},
 	"github.com/pressly/goose":            {"sqlitefile"},
 	"github.com/prometheus/client_golang": {"serve", "cmd"},

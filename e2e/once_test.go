@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"drumbeat/objstore/s3test"
 )
 
 // fragile builds drumbeat with its failpoints.
@@ -169,16 +171,37 @@ var elsewhere = map[string]string{
 	"topic.txn_sent": "topic/embedded", "topic.txn_staged": "topic/embedded", "topic.txn_committed": "topic/embedded",
 }
 
+// onS3 makes a data folder whose lake is in a bucket.
+func onS3(t *testing.T, endpoint, prefix string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DRUMBEAT_TEST_KEY", s3test.AccessKey)
+	t.Setenv("DRUMBEAT_TEST_SECRET", s3test.SecretKey)
+	text := fmt.Sprintf("objects:\n  s3: {endpoint: '%s', bucket: %s, prefix: %s, path_style: true, access_key_env: DRUMBEAT_TEST_KEY, secret_key_env: DRUMBEAT_TEST_SECRET}\n",
+		endpoint, s3test.Bucket, prefix)
+	if err := os.WriteFile(filepath.Join(dir, "site.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestKilledAtEachStepOfACommitNothingIsLostOrDoubled(t *testing.T) {
 	_, whole := playOnce(t, filepath.Join(t.TempDir(), "data"), "", 0)
 	want := sums(t, &whole)
 	t.Logf("undisturbed: %s", want)
+	endpoint := s3test.Start(t)
 	for _, name := range failpoints(t) {
 		if by := elsewhere[name]; by != "" {
 			t.Logf("%-32s killed by the tests of %s", name, by)
 			continue
 		}
 		dir, kills := filepath.Join(t.TempDir(), "data"), 0
+		if strings.HasPrefix(name, "s3.") {
+			dir = onS3(t, endpoint, name)
+		}
 		// Killed at the first pass, gone on with, killed at the fifth, gone on with.
 		for _, pass := range []string{":1", ":5"} {
 			if killed, _ := playOnce(t, dir, name+pass, 0); killed {

@@ -151,7 +151,12 @@ func (e *exam) use(h *host) {
 func (e *exam) open(ctx context.Context, f *folder) {
 	s := &site{folder: f, log: e.log, closers: []func() error{f.Close}}
 	e.site = s
-	e.part(ctx, e.faults, partObjects, s.openObjects)
+	e.part(ctx, e.faults, partObjects, func(ctx context.Context) (err error) {
+		if s.file, err = loadSite(e.dir); err != nil {
+			return err
+		}
+		return s.openObjects(ctx)
+	})
 	e.part(ctx, e.faults, partBroker, s.openBroker)
 	if e.faults[partObjects] == nil {
 		e.part(ctx, e.faults, partRegistry, s.openRegistry)

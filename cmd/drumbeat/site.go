@@ -13,7 +13,7 @@ import (
 
 	"drumbeat"
 	"drumbeat/access"
-	objects "drumbeat/objstore/fs"
+	"drumbeat/objstore"
 	runs "drumbeat/pipeline/local"
 	"drumbeat/registry/local"
 	"drumbeat/topic"
@@ -32,7 +32,7 @@ type site struct {
 	file siteFile
 	log  *slog.Logger
 
-	objects  *objects.Store
+	objects  objstore.Store
 	broker   *embedded.Broker
 	kafka    topic.Config
 	epochs   *topic.Epochs
@@ -69,16 +69,6 @@ func (s *site) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
-}
-
-func (s *site) openObjects(context.Context) error {
-	store, err := objects.Open(s.path(objectDir))
-	if err != nil {
-		return fmt.Errorf("open the lake's folder: %w", err)
-	}
-	s.objects = store
-	s.closers = append(s.closers, store.Close)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"drumbeat"
 	"drumbeat/fleet/strict"
+	"drumbeat/objstore/s3"
 )
 
 // siteName is the file in a data folder that says which outer systems the site
@@ -16,7 +17,9 @@ import (
 const siteName = "site.yaml"
 
 // siteFile is what it says. The zero value is the embedded default.
-type siteFile struct{}
+type siteFile struct {
+	objects *s3.Config // nil: a folder
+}
 
 // loadSite reads a data folder's site file, if there is one.
 func loadSite(dir string) (siteFile, error) {
@@ -25,12 +28,12 @@ func loadSite(dir string) (siteFile, error) {
 		return siteFile{}, fmt.Errorf("open data folder: %w", err)
 	}
 	defer func() { _ = root.Close() }() // it was only read from
-	return readSite(root.FS(), siteName)
+	return readSite(root.FS())
 }
 
-func readSite(fsys fs.FS, name string) (siteFile, error) {
+func readSite(fsys fs.FS) (siteFile, error) {
 	var site siteFile
-	file, err := strict.Open(fsys, name)
+	file, err := strict.Open(fsys, siteName)
 	if errors.Is(err, drumbeat.ErrNotFound) {
 		return site, nil
 	}
@@ -38,6 +41,7 @@ func readSite(fsys fs.FS, name string) (siteFile, error) {
 		return site, err
 	}
 	root := file.Root().Map()
+	site.objects = objectsSection(root.Get("objects"))
 	root.Close()
 	return site, file.Err()
 }

@@ -2,8 +2,11 @@ package fs_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,4 +112,75 @@ func TestOpenOnAFileSaysWhat(t *testing.T) {
 	if _, err := fs.Open(file); err == nil {
 		t.Error("opened a file as a folder")
 	}
+}
+
+// raceFolder names the folder in which a second process, this test binary
+// again, races the first.
+const raceFolder = "DRUMBEAT_TEST_RACE"
+
+const raceKeys = 200
+
+// raceAlone creates every key that nobody else has, and returns those that it
+// won.
+func raceAlone(t *testing.T, folder, who string) map[string]bool {
+	t.Helper()
+	won := map[string]bool{}
+	store := open(t, folder)
+	for k := range raceKeys {
+		key := fmt.Sprintf("log/%020d.json", k)
+		switch err := store.Create(t.Context(), key, []byte(who)); {
+		case err == nil:
+			won[key] = true
+		case !errors.Is(err, drumbeat.ErrConflict):
+			t.Error(err)
+		}
+	}
+	return won
+}
+
+func TestChildRaces(t *testing.T) {
+	folder := os.Getenv(raceFolder)
+	if folder == "" {
+		return // started by nobody
+	}
+	for key := range raceAlone(t, folder, "child") {
+		fmt.Println("won", key)
+	}
+}
+
+func TestOfTwoProcessesOneWinsEachKey(t *testing.T) {
+	folder := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChildRaces$")
+	cmd.Env = append(os.Environ(), raceFolder+"="+folder)
+	var said strings.Builder
+	cmd.Stdout = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	won := raceAlone(t, folder, "parent")
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	theirs := strings.Count(said.String(), "won ")
+	if len(won)+theirs != raceKeys {
+		t.Errorf("%d and %d keys were won of %d", len(won), theirs, raceKeys)
+	}
+	store := open(t, folder)
+	for k := range raceKeys {
+		key := fmt.Sprintf("log/%020d.json", k)
+		body, err := store.Read(t.Context(), key)
+		if err != nil || (string(body) == "parent") != won[key] {
+			t.Fatalf("%s holds %q, %v; won by the parent: %v", key, body, err, won[key])
+		}
+	}
+}
+
+func TestOfSixteenWritersOneWins(t *testing.T) {
+	folder := t.TempDir()
+	var stores []objstore.Store
+	for range 16 {
+		stores = append(stores, open(t, folder))
+	}
+	objstoretest.Race(t, stores, 200, 2000)
+	objstoretest.Race(t, stores[:6], 3, 6<<20)
 }

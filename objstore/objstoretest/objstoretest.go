@@ -250,3 +250,37 @@ func ended(t *testing.T, store objstore.Store) {
 		}
 	}
 }
+
+// Race lets several stores over the same blobs create the same keys at the
+// same moment, with bodies of their own of the given size, and sees that of
+// each key one creator wins and its body is what is there.
+func Race(t *testing.T, stores []objstore.Store, keys, size int) {
+	t.Helper()
+	letters := []byte("abcdefghijklmnopqrstuvwxyz")
+	for k := range keys {
+		key := fmt.Sprintf("race-%d/%020d.json", size, k)
+		start := make(chan struct{})
+		var winners atomic.Int32
+		var winner atomic.Int64
+		var group sync.WaitGroup
+		for w, store := range stores {
+			group.Go(func() {
+				body := bytes.Repeat(letters[w:w+1], size)
+				<-start
+				switch err := store.Create(t.Context(), key, body); {
+				case err == nil:
+					winners.Add(1)
+					winner.Store(int64(w))
+				case !errors.Is(err, drumbeat.ErrConflict):
+					t.Errorf("writer %d: %v", w, err)
+				}
+			})
+		}
+		close(start)
+		group.Wait()
+		body, err := stores[0].Read(t.Context(), key)
+		if err != nil || winners.Load() != 1 || len(body) != size || body[0] != letters[winner.Load()] || body[size-1] != body[0] {
+			t.Fatalf("key %s: %d winners, %d bytes read, %v; want one winner and its body", key, winners.Load(), len(body), err)
+		}
+	}
+}
