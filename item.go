@@ -81,8 +81,19 @@ type Item struct {
 	// but the type as the text of one JSON object, "" if there are none.
 	Key     string
 	Headers string
-	// RedriveOf is where the item stood before a redrive (T8).
-	RedriveOf *Position
+	// RedriveOf is where the item stood before a redrive (T8), and FirstArrival
+	// when it arrived there, which T4 and T5 look at; 0 if nobody said.
+	RedriveOf    *Position
+	FirstArrival Time
+}
+
+// JudgedArrival is the arrival time that lateness and future are judged by
+// (T4, T5, T8).
+func (i *Item) JudgedArrival() Time {
+	if i.RedriveOf != nil && i.FirstArrival != 0 {
+		return i.FirstArrival
+	}
+	return i.ArrivalTime
 }
 
 // Entry is a line of a log (T7).

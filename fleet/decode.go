@@ -38,7 +38,6 @@ type Decoder struct {
 	units    []unit
 	fields   map[string]int // payload field to sensor
 	machines map[string]drumbeat.MachineID
-	mappings map[string]string // by the text of headers
 	reading  reading
 	keys     []string // each field as JSON writes it, with the colon
 	expected int      // the sensor whose field probably comes next
@@ -55,7 +54,6 @@ func NewDecoder(f *Fleet) *Decoder {
 		units:    make([]unit, len(f.Sensors)),
 		fields:   make(map[string]int, len(f.Sensors)),
 		machines: map[string]drumbeat.MachineID{},
-		mappings: map[string]string{},
 	}
 	for i := range f.Sensors {
 		d.units[i] = unitOf(&f.Sensors[i])
@@ -78,6 +76,10 @@ func plainKey(field string) string {
 type Form struct {
 	Type    string // what it is (T2): "" and TypeReading, TypeMachine, TypeWatermark, or a log's name
 	Mapping string // the fleet file's mapping by which it is read, "" for the fleet's own names
+	// RedriveOf is where the record stood before a redrive, nil if it comes for
+	// the first time, and FirstArrival when it first arrived (T8).
+	RedriveOf    *drumbeat.Position
+	FirstArrival drumbeat.Time
 }
 
 // The headers that a record may carry beside its type.
@@ -86,6 +88,20 @@ const (
 	HeaderRedriveOf = "redrive_of"   // a position's text: where the record stood before (T8)
 	HeaderArrival   = "arrival_time" // of a redriven record: its old one, RFC 3339
 )
+
+// FormOf reads a record's type and its other headers. A redrive that they do
+// not tell rightly is none: topics carry headers of other programs.
+func FormOf(typ string, headers map[string]string) Form {
+	form := Form{Type: typ, Mapping: headers[HeaderMapping]}
+	if of := headers[HeaderRedriveOf]; of != "" {
+		at, err := drumbeat.ParsePosition(of)
+		first, ok := ParseTime(headers[HeaderArrival])
+		if err == nil && ok {
+			form.RedriveOf, form.FirstArrival = &at, first
+		}
+	}
+	return form
+}
 
 // Decode appends the payload's items to dst. It sets Kind, Machine, EventTime
 // (in microseconds, not yet cut), the part that the kind names, and Raw, which
@@ -97,6 +113,16 @@ const (
 // An error is of type *Undecodable and means that the whole record is one
 // dead letter (T8); dst then comes back as it was.
 func (d *Decoder) Decode(form Form, payload []byte, dst []drumbeat.Item) ([]drumbeat.Item, error) {
+	items, err := d.decode(form, payload, dst)
+	if form.RedriveOf != nil && err == nil {
+		for i := len(dst); i < len(items); i++ {
+			items[i].RedriveOf, items[i].FirstArrival = form.RedriveOf, form.FirstArrival
+		}
+	}
+	return items, err
+}
+
+func (d *Decoder) decode(form Form, payload []byte, dst []drumbeat.Item) ([]drumbeat.Item, error) {
 	if len(payload) > MaxRecord {
 		return dst, undecodable("a record of %d bytes: at most %d are read", len(payload), MaxRecord)
 	}
@@ -126,26 +152,21 @@ func (d *Decoder) Decode(form Form, payload []byte, dst []drumbeat.Item) ([]drum
 
 // Again decodes an item of bronze once more, by what its record's headers said.
 func (d *Decoder) Again(bronze *drumbeat.Item, dst []drumbeat.Item) ([]drumbeat.Item, error) {
-	return d.Decode(Form{Type: typeOf(bronze), Mapping: d.mappingOf(bronze.Headers)}, bronze.Raw, dst)
+	return d.Decode(formOf(bronze), bronze.Raw, dst)
 }
 
-// mappingOf returns the mapping that headers name.
-func (d *Decoder) mappingOf(headers string) string {
-	if !strings.Contains(headers, `"`+HeaderMapping+`"`) {
-		return ""
+// formOf returns what the headers of the item's record said. Few records name
+// anything there that concerns us.
+func formOf(bronze *drumbeat.Item) Form {
+	typ := typeOf(bronze)
+	if !strings.Contains(bronze.Headers, `"`+HeaderMapping+`"`) && !strings.Contains(bronze.Headers, `"`+HeaderRedriveOf+`"`) {
+		return Form{Type: typ}
 	}
-	if mapping, known := d.mappings[headers]; known {
-		return mapping
+	var headers map[string]string
+	if err := json.Unmarshal([]byte(bronze.Headers), &headers); err != nil {
+		return Form{Type: typ} // another hand wrote it
 	}
-	var fields map[string]string
-	if err := json.Unmarshal([]byte(headers), &fields); err != nil {
-		fields = nil // another hand wrote it: no mapping is named
-	}
-	if len(d.mappings) >= internable {
-		clear(d.mappings)
-	}
-	d.mappings[headers] = fields[HeaderMapping]
-	return fields[HeaderMapping]
+	return FormOf(typ, headers)
 }
 
 // typeOf returns the type header that the item's record had.

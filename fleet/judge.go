@@ -75,7 +75,7 @@ func (j *Judge) Judge(item *drumbeat.Item) (drumbeat.Fate, string) {
 	if item.Kind != drumbeat.KindMachine && item.Kind != drumbeat.KindWatermark && !j.Known(item.Machine) {
 		return drumbeat.FateUnknownMachine, fmt.Sprintf("no machine record of %q came before", clip(string(item.Machine)))
 	}
-	if ahead := item.EventTime.Sub(item.ArrivalTime); ahead > Ahead {
+	if ahead := item.EventTime.Sub(item.JudgedArrival()); ahead > Ahead {
 		return drumbeat.FateFuture, fmt.Sprintf("measured %s after it arrived: at most %s is a clock's error",
 			ahead, strict.FormatDuration(Ahead))
 	}
@@ -95,7 +95,7 @@ func (j *Judge) Judge(item *drumbeat.Item) (drumbeat.Fate, string) {
 func (j *Judge) reading(item *drumbeat.Item) (drumbeat.Fate, string) {
 	m := j.machines[item.Machine]
 	lateness := j.fleet.Lateness
-	if age := item.ArrivalTime.Sub(item.EventTime); age > lateness {
+	if age := item.JudgedArrival().Sub(item.EventTime); age > lateness {
 		return drumbeat.FateLate, fmt.Sprintf("arrived %s after it was measured: at most %s is allowed",
 			age, strict.FormatDuration(lateness))
 	}

@@ -194,7 +194,8 @@ func (in *Ingester) take(record *topic.Record) error {
 	position := drumbeat.Position{Epoch: record.Epoch, Partition: record.Partition, Offset: record.Offset}
 	in.next[record.Partition] = record.Offset + 1
 	payload, headers := in.keep(record.Value), headersText(record.Headers)
-	items, err := in.decoder.Decode(fleet.Form{Type: record.Type, Mapping: record.Headers[fleet.HeaderMapping]}, payload, in.scratch[:0])
+	form := fleet.FormOf(record.Type, record.Headers)
+	items, err := in.decoder.Decode(form, payload, in.scratch[:0])
 	if err != nil {
 		in.bury(record, position, payload, drumbeat.FateUndecodable, err.Error())
 		return nil
@@ -240,6 +241,7 @@ func (in *Ingester) bury(record *topic.Record, at drumbeat.Position, raw []byte,
 	in.bronze.Dead = append(in.bronze.Dead, lake.DeadLetter{
 		Position: at, ArrivalTime: record.Time, Key: record.Key, Type: record.Type,
 		Raw: raw, Fate: fate, Reason: why, Headers: headersText(record.Headers),
+		RedriveOf: fleet.FormOf(record.Type, record.Headers).RedriveOf,
 	})
 }
 

@@ -298,3 +298,31 @@ func ownBytes(rows []drumbeat.Item, space []byte) []byte {
 func (l *Lake) ScanDeadLetters(ctx context.Context, fn func(dead []DeadLetter) error) error {
 	return scanAll(ctx, l.deadLetters, deadCodec(), fn)
 }
+
+// Redriven returns which positions were redriven (T8): those that an item of
+// bronze or a dead letter, of any epoch, names as its old one.
+func (l *Lake) Redriven(ctx context.Context) (map[drumbeat.Position]bool, error) {
+	known := map[drumbeat.Position]bool{}
+	err := scanAll(ctx, l.bronze, l.bronzeRows.pick("redrive_of"), func(rows []drumbeat.Item) error {
+		for i := range rows {
+			if of := rows[i].RedriveOf; of != nil {
+				known[*of] = true
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = scanAll(ctx, l.deadLetters, deadCodec().pick("redrive_of"), func(rows []DeadLetter) error {
+			for i := range rows {
+				if of := rows[i].RedriveOf; of != nil {
+					known[*of] = true
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find what was redriven: %w", err)
+	}
+	return known, nil
+}

@@ -60,7 +60,7 @@ func (st *state) judge(partition int32) *fleet.Judge {
 // order. They are valid until the next call.
 func (st *state) kept(record *topic.Record) []drumbeat.Item {
 	st.next[record.Partition] = record.Offset + 1
-	items, err := st.decoder.Decode(fleet.Form{Type: record.Type, Mapping: record.Headers[fleet.HeaderMapping]}, record.Value, st.scratch[:0])
+	items, err := st.decoder.Decode(fleet.FormOf(record.Type, record.Headers), record.Value, st.scratch[:0])
 	if err != nil {
 		return nil // ingest keeps it as a dead letter, with the reason
 	}

@@ -219,7 +219,7 @@ func (p *part) judgeOne(bronze *drumbeat.Item) error {
 	}
 	p.scratch = items
 	item := &items[0]
-	item.Position, item.ArrivalTime, item.RedriveOf = bronze.Position, bronze.ArrivalTime, bronze.RedriveOf
+	item.Position, item.ArrivalTime = bronze.Position, bronze.ArrivalTime
 	if item.Kind == drumbeat.KindMachine {
 		item.EventTime = bronze.ArrivalTime
 	}

@@ -242,6 +242,8 @@ func (h *host) addOperations() {
 	add(h, rollbackModel())
 	add(h, judgeModel())
 	add(h, countLake())
+	add(h, listLetters())
+	add(h, redriveLetters())
 	add(h, makeToken())
 	add(h, listRuns())
 	add(h, showRun())

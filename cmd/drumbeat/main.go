@@ -29,28 +29,29 @@ const (
 
 // commands is the table of commands, one file each.
 type commands struct {
-	Quickstart quickstartCommand `cmd:"" help:"The whole loop on simulated machines: from nothing to a live alert within a minute."`
-	Run        runCommand        `cmd:"" help:"Keep a data folder's fleet running: ingest, score, alert, serve the page."`
-	Init       initCommand       `cmd:"" help:"Propose a fleet folder from CSV files, and say whether they can foretell anything yet."`
-	Import     importCommand     `cmd:"" help:"Bring a fleet's CSV files in, through the topic to gold."`
-	Refine     refineCommand     `cmd:"" help:"Bring silver up to what the topic holds."`
-	Backfill   backfillCommand   `cmd:"" help:"Bring gold up to what silver holds."`
-	Label      labelCommand      `cmd:"" help:"Label the rows of the next training set."`
-	Train      trainCommand      `cmd:"" help:"Fit a model on gold, measure it honestly, register it."`
-	Evaluate   evaluateCommand   `cmd:"" help:"Measure a version on what came after its own data."`
-	Monitor    monitorCommand    `cmd:"" help:"Look for drift, measure live recall, judge challengers."`
-	Models     modelsCommand     `cmd:"" help:"List model versions, judge, promote and roll back."`
-	Runs       runsCommand       `cmd:"" help:"List the runs of these stages, and show one step by step."`
-	Alerts     alertsCommand     `cmd:"" help:"List alerts and technicians' findings."`
-	Lake       lakeCommand       `cmd:"" help:"Count what the lake holds, table by table, fate by fate."`
-	Status     statusCommand     `cmd:"" help:"Lag, freshness, machines, alerts, model and disk at a glance, and what to do next."`
-	Doctor     doctorCommand     `cmd:"" help:"Check a data folder and everything in it; each fault comes with its mend."`
-	Config     configCommand     `cmd:"" help:"Check fleet files before they are used."`
-	Sim        simCommand        `cmd:"" help:"Simulate a laundry fleet into CSV files."`
-	Token      tokenCommand      `cmd:"" help:"Make a bearer token or a sign-in link for a data folder."`
-	Completion completionCommand `cmd:"" help:"Print the completion script of a shell."`
-	Complete   completeCommand   `cmd:"" hidden:"" passthrough:""`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Quickstart  quickstartCommand  `cmd:"" help:"The whole loop on simulated machines: from nothing to a live alert within a minute."`
+	Run         runCommand         `cmd:"" help:"Keep a data folder's fleet running: ingest, score, alert, serve the page."`
+	Init        initCommand        `cmd:"" help:"Propose a fleet folder from CSV files, and say whether they can foretell anything yet."`
+	Import      importCommand      `cmd:"" help:"Bring a fleet's CSV files in, through the topic to gold."`
+	Refine      refineCommand      `cmd:"" help:"Bring silver up to what the topic holds."`
+	Backfill    backfillCommand    `cmd:"" help:"Bring gold up to what silver holds."`
+	Label       labelCommand       `cmd:"" help:"Label the rows of the next training set."`
+	Train       trainCommand       `cmd:"" help:"Fit a model on gold, measure it honestly, register it."`
+	Evaluate    evaluateCommand    `cmd:"" help:"Measure a version on what came after its own data."`
+	Monitor     monitorCommand     `cmd:"" help:"Look for drift, measure live recall, judge challengers."`
+	Models      modelsCommand      `cmd:"" help:"List model versions, judge, promote and roll back."`
+	Runs        runsCommand        `cmd:"" help:"List the runs of these stages, and show one step by step."`
+	Alerts      alertsCommand      `cmd:"" help:"List alerts and technicians' findings."`
+	Deadletters deadlettersCommand `cmd:"" help:"List records that could not be taken in, with the reason, and send them again."`
+	Lake        lakeCommand        `cmd:"" help:"Count what the lake holds, table by table, fate by fate."`
+	Status      statusCommand      `cmd:"" help:"Lag, freshness, machines, alerts, model and disk at a glance, and what to do next."`
+	Doctor      doctorCommand      `cmd:"" help:"Check a data folder and everything in it; each fault comes with its mend."`
+	Config      configCommand      `cmd:"" help:"Check fleet files before they are used."`
+	Sim         simCommand         `cmd:"" help:"Simulate a laundry fleet into CSV files."`
+	Token       tokenCommand       `cmd:"" help:"Make a bearer token or a sign-in link for a data folder."`
+	Completion  completionCommand  `cmd:"" help:"Print the completion script of a shell."`
+	Complete    completeCommand    `cmd:"" hidden:"" passthrough:""`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 
 	Verbose bool `short:"v" help:"Log what the parts do, to standard error."`
 }

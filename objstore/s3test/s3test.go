@@ -55,7 +55,9 @@ func StartOn(t *testing.T, folder string) (endpoint string) {
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it may have ended by itself
-		_ = <-ended            // it was killed
+		if err := <-ended; err == nil {
+			t.Error("the S3 server ended by itself")
+		}
 	})
 	endpoint = "http://" + addr
 	if err := await(t.Context(), endpoint, ended); err != nil {
