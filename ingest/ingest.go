@@ -146,6 +146,9 @@ func reached(next lake.Progress, ends map[int32]int64) bool {
 
 func (in *Ingester) copy(ctx context.Context, from lake.Progress, done func() bool) error {
 	reader, err := in.cfg.Open(ctx, from)
+	if err != nil && ctx.Err() != nil {
+		return nil // it was asked to end before it began
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"strings"
@@ -172,5 +173,71 @@ func TestAReplayAndARestartAddNothing(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("the replay changed the lake: %s", diff)
+	}
+}
+
+func TestAnIngesterThatIsAskedToEndBeforeItBeganEndsWithoutAnError(t *testing.T) {
+	def, l := laundry(t)
+	open := func(ctx context.Context, _ map[int32]int64) (topic.Reader, error) {
+		<-ctx.Done()
+		return nil, fmt.Errorf("reach the broker: %w", ctx.Err())
+	}
+	in, err := ingest.New(t.Context(), ingest.Config{Fleet: def, Lake: l, Open: open, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := in.Run(ctx); err != nil {
+		t.Errorf("got %v, want none", err)
+	}
+}
+
+func TestADeadLetterThatIsRedrivenIsJudgedByWhenItFirstArrived(t *testing.T) {
+	def, l := laundry(t)
+	all := topicOf(
+		[2]string{"reading", `{"machine_id":"W-001","timestamp":"2026-03-02T00:00:00Z","power_kw":3.5}`}, // nobody declared it yet
+		[2]string{"machine", `{"machine_id":"W-001","location":"north"}`},
+	)
+	in := ingester(t, def, l, all)
+	if err := in.Drain(t.Context(), map[int32]int64{0: 2}); err != nil {
+		t.Fatal(err)
+	}
+	var again topic.Record
+	err := l.ScanDeadLetters(t.Context(), func(letters []lake.DeadLetter) error {
+		again = ingest.RedriveRecord("laundry", &letters[0], all[1].Time.Add(30*24*time.Hour))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Offset = 2
+	all = append(all, again)
+	if err := ingester(t, def, l, all).Drain(t.Context(), map[int32]int64{0: 3}); err != nil {
+		t.Fatal(err)
+	}
+	judge, decoder := fleet.NewJudge(def), fleet.NewDecoder(def)
+	fates := map[string]string{}
+	_, err = l.ScanBronze(t.Context(), nil, func(items []drumbeat.Item) error {
+		for i := range items {
+			got, err := decoder.Again(&items[i], nil)
+			if err != nil {
+				return err
+			}
+			got[0].Position, got[0].ArrivalTime = items[i].Position, items[i].ArrivalTime
+			fate, why := judge.Judge(&got[0])
+			fates[items[i].Position.String()] = fate.String() + why
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"0/0/1/0": "kept", "0/0/2/0": "kept"}, fates); diff != "" {
+		t.Errorf("a month later it is not late (-want +got):\n%s", diff)
+	}
+	redriven, err := l.Redriven(t.Context())
+	if err != nil || len(redriven) != 1 || !redriven[drumbeat.Position{}] {
+		t.Errorf("redriven: %v, %v, want position 0/0/0/0", redriven, err)
 	}
 }

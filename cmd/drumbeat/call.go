@@ -235,6 +235,7 @@ func add[I, O any](h *host, op *operation[I, O]) {
 
 // addOperations registers every operation that is not serve's own.
 func (h *host) addOperations() {
+	h.addPosting()
 	add(h, showStatus())
 	add(h, runDoctor())
 	add(h, listModels())

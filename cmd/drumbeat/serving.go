@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -280,6 +281,7 @@ func send(ctx context.Context, out chan<- web.Event, event web.Event) bool {
 // counters that the daemon's parts share.
 type counters struct {
 	machines    atomic.Pointer[[]serve.Known]
+	declared    sync.Map // drumbeat.MachineID of what was declared over the API
 	publishedAt atomic.Pointer[drumbeat.Time]
 	events      atomic.Int64
 	carried     int64 // the last finding in the ground-truth table
