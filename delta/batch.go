@@ -25,7 +25,8 @@ type Field struct {
 	Scale     int // of Decimal
 	// Dictionary asks for dictionary encoding: for columns of few values.
 	Dictionary bool
-	// Stats asks for min, max and null count in the log's add actions.
+	// Stats asks for min, max and null count in the log's add actions, also in
+	// tables too wide for every column to have them.
 	Stats bool
 }
 

@@ -13,6 +13,12 @@ import (
 // files well enough.
 const statText = 32
 
+// measuredColumns is how many columns a table may have for all of them to get
+// statistics; a wider one gets those that its fields ask for. Some readers
+// (deltalake 1.6) take a column without bounds, beside others that have them,
+// for one that holds nothing, and find no row when they filter by it.
+const measuredColumns = 100
+
 // statTime is how statistics hold timestamps: milliseconds in UTC.
 const statTime = "2006-01-02T15:04:05.000Z"
 
@@ -33,7 +39,7 @@ func measure(schema Schema, batch *Batch) (string, error) {
 		NullCount:  map[string]json.RawMessage{},
 	}
 	for i, field := range schema {
-		if !field.Stats {
+		if !field.Stats && len(schema) > measuredColumns {
 			continue
 		}
 		column := &batch.Columns[i]
@@ -45,7 +51,9 @@ func measure(schema Schema, batch *Batch) (string, error) {
 			least, greatest, nulls = measureStrings(column, batch.N)
 		case Int32, Int64, Timestamp, Decimal:
 			least, greatest, nulls = measureInts(field, column, batch.N)
-		case Bool, Binary: // no order worth keeping
+		case Bool:
+			least, greatest, nulls = measureBools(column, batch.N)
+		case Binary: // no order worth keeping
 			nulls = countNulls(column, batch.N)
 		}
 		stats.NullCount[field.Name] = json.RawMessage(strconv.Itoa(nulls))
@@ -171,10 +179,42 @@ func measureStrings(column *Column, n int) (least, greatest string, nulls int) {
 		}
 	}
 	least = quote(cut)
-	if len(hi) <= statText { // a prefix would be below the value
-		greatest = quote(hi)
+	return least, upperText(hi), nulls
+}
+
+// lastRune is above every other in the order of UTF-8: a prefix that ends in it
+// is above all that begins with the prefix.
+const lastRune = "\U0010FFFF"
+
+// upperText writes an upper bound of a text: a prefix alone would be below it.
+func upperText(hi []byte) string {
+	if len(hi) <= statText {
+		return quote(hi)
 	}
-	return least, greatest, nulls
+	cut := hi[:statText]
+	for len(cut) > 0 && !utf8.Valid(cut) {
+		cut = cut[:len(cut)-1]
+	}
+	if strings.HasPrefix(string(hi[len(cut):]), lastRune) {
+		return "" // nothing short is above it
+	}
+	return quote([]byte(string(cut) + lastRune))
+}
+
+// measureBools writes bounds of booleans, false being less.
+func measureBools(column *Column, n int) (least, greatest string, nulls int) {
+	seen := map[bool]bool{}
+	for i, v := range column.Ints[:n] {
+		if column.Null != nil && column.Null[i] {
+			nulls++
+			continue
+		}
+		seen[v != 0] = true
+	}
+	if len(seen) == 0 {
+		return "", "", nulls
+	}
+	return strconv.FormatBool(!seen[false]), strconv.FormatBool(seen[true]), nulls
 }
 
 func quote(text []byte) string {

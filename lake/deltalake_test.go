@@ -59,13 +59,14 @@ for name in sys.argv[2:]:
     about["statistics"] = all(
         f.metadata.row_group(g).column(c).statistics is not None
         for f in files for g in range(f.num_row_groups) for c in range(f.metadata.num_columns))
-    if name.endswith("readings"):
-        dataset, middle = table.to_pyarrow_dataset(), rows.column("offset")[rows.num_rows // 2]
-        about["pruned"] = dataset.to_table(filter=pc.field("offset") >= middle).num_rows
-        about["unpruned"] = pc.sum(pc.greater_equal(rows.column("offset"), middle)).as_py()
-        stamp = rows.column("event_time")[rows.num_rows // 3]
-        about["pruned"] += dataset.to_table(filter=pc.field("event_time") <= stamp).num_rows
-        about["unpruned"] += pc.sum(pc.less_equal(rows.column("event_time"), stamp)).as_py()
+    # By each column: one without bounds would be taken to hold nothing.
+    dataset, about["pruned"], about["unpruned"] = table.to_pyarrow_dataset(), 0, 0
+    for field in rows.schema:
+        values = rows.column(field.name).drop_null()
+        if len(values):
+            middle = values[len(values) // 2]
+            about["pruned"] += dataset.to_table(filter=pc.field(field.name) == middle).num_rows
+            about["unpruned"] += pc.sum(pc.equal(values, middle)).as_py()
     out[name] = about
 json.dump(out, sys.stdout)
 `
