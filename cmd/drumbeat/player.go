@@ -117,6 +117,9 @@ func (p *player) follow(ctx context.Context, speed float64) error {
 			return p.stop()
 		case err := <-p.done:
 			p.done <- nil
+			if ctx.Err() != nil {
+				return err // the loops were asked to end too, and were first
+			}
 			return errors.Join(errDaemonEnded, err)
 		case r := <-p.daemon.repairs:
 			if err := p.sim.Repair(r.Machine, max(r.WhenFleet, p.sim.Now()), r.Who); err != nil {
