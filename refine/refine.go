@@ -64,7 +64,9 @@ type Refiner struct {
 	judged int // items not yet committed
 	// writing is the commit that goes on beside the judging; nil without one.
 	writing chan error
-	failed  error // what stopped an earlier Run: what it judged is not written
+	// failed is why something was judged and not written, which only a new
+	// Refiner judges again.
+	failed error
 }
 
 // part judges one partition.
@@ -105,16 +107,16 @@ func (r *Refiner) part(partition int32) *part {
 	return p
 }
 
-// Run refines what bronze holds beyond silver and returns what became of it.
-// After an error the Refiner knows more than silver holds: make a new one.
+// Run refines what bronze holds beyond silver and returns what became of it. A
+// Run that was cancelled, or could not read bronze, is gone on with by the
+// next; after items could not be judged or written, make a new Refiner.
 func (r *Refiner) Run(ctx context.Context) (Counts, error) {
 	var total Counts
 	if r.failed != nil {
 		return total, fmt.Errorf("go on after an error: %w", r.failed)
 	}
 	err := r.run(ctx, &total)
-	r.failed = errors.Join(err, r.written())
-	return total, r.failed
+	return total, errors.Join(err, r.written())
 }
 
 func (r *Refiner) run(ctx context.Context, total *Counts) error {
@@ -158,11 +160,13 @@ func (r *Refiner) judge(items []drumbeat.Item) error {
 		group.Go(func() error { return p.judgeAll(items, indexes) })
 	}
 	r.judged += len(items)
-	return group.Wait()
+	r.failed = group.Wait()
+	return r.failed
 }
 
 // commit begins to write what was judged, with the progress that it reaches,
-// once the commit before it is done: the scan never cuts a record.
+// once the commit before it is done: the scan never cuts a record. A commit
+// that was begun is finished, also when ctx ends.
 func (r *Refiner) commit(ctx context.Context, total *Counts) error {
 	if err := r.written(); err != nil {
 		return err
@@ -174,6 +178,7 @@ func (r *Refiner) commit(ctx context.Context, total *Counts) error {
 		total.Add(&p.counts)
 		p.counts = Counts{}
 	}
+	ctx = context.WithoutCancel(ctx)
 	judged, next := r.judged, maps.Clone(r.next)
 	r.judged = 0
 	r.writing = make(chan error, 1)
@@ -194,9 +199,9 @@ func (r *Refiner) written() error {
 	if r.writing == nil {
 		return nil
 	}
-	err := <-r.writing
+	r.failed = <-r.writing
 	r.writing = nil
-	return err
+	return r.failed
 }
 
 // judgeAll decodes and judges the items at the given indexes, in order.
