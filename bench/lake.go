@@ -28,7 +28,7 @@ func (b *bench) year(ctx context.Context, dir string, machines, days int) (outco
 		return outcome{}, err
 	}
 	progress("  %d items in the topic after %.0f s", filled.Rows, filled.Seconds)
-	return b.ours(ctx, "ingest", append(fleet, "-lake", "lake")...)
+	return b.ours(ctx, "ingest", "-dir", dir)
 }
 
 // refineYear compares bronze to silver with pandas and Polars on the same
@@ -43,7 +43,7 @@ func refineYear(ctx context.Context, b *bench) ([]figure, error) {
 		return nil, err
 	}
 	var ours []outcome
-	peers := map[string][]outcome{"pandas": nil, "polars": nil}
+	names, peers := []string{"pandas", "polars"}, map[string][]outcome{}
 	for i := range b.runs {
 		name := "run" + strconv.Itoa(i)
 		if err := link(filepath.Join(dir, "lake"), filepath.Join(dir, name)); err != nil {
@@ -54,7 +54,7 @@ func refineYear(ctx context.Context, b *bench) ([]figure, error) {
 			return nil, err
 		}
 		ours = append(ours, o)
-		for peer := range peers {
+		for _, peer := range names {
 			p, err := b.peer(ctx, "clean_"+peer+".py", filepath.Join(dir, "lake", "laundry", "bronze"), filepath.Join(dir, peer+".parquet"))
 			if err != nil {
 				return nil, err
@@ -65,7 +65,7 @@ func refineYear(ctx context.Context, b *bench) ([]figure, error) {
 	}
 	silver := filepath.Join(dir, "run0", "laundry", "silver", "readings")
 	var figures []figure
-	for _, peer := range []string{"pandas", "polars"} {
+	for _, peer := range names {
 		same, err := b.peer(ctx, "same_silver.py", silver, filepath.Join(dir, peer+".parquet"))
 		if err != nil {
 			return nil, fmt.Errorf("the silver of %s is another than ours: %w", peer, err)
@@ -157,7 +157,7 @@ func freshness(ctx context.Context, b *bench) ([]figure, error) {
 	return []figure{f}, nil
 }
 
-// growth refines and ingests a tenth, the whole and ten times the readings.
+// growth ingests and refines a year of 10, 100 and 1,000 machines.
 func growth(ctx context.Context, b *bench) ([]figure, error) {
 	var figures []figure
 	var base [2]float64

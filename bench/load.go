@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/metrics"
 	"slices"
 	"strconv"
@@ -257,10 +256,5 @@ func resident() float64 {
 func heap() float64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		var stats runtime.MemStats
-		runtime.ReadMemStats(&stats)
-		return float64(stats.HeapAlloc) / (1 << 20)
-	}
 	return float64(sample[0].Value.Uint64()) / (1 << 20)
 }

@@ -171,15 +171,19 @@ func measureStrings(column *Column, n int) (least, greatest string, nulls int) {
 	if first {
 		return "", "", nulls
 	}
-	cut := lo
-	if len(cut) > statText {
-		cut = cut[:statText]
-		for len(cut) > 0 && !utf8.Valid(cut) {
-			cut = cut[:len(cut)-1]
-		}
+	return quote(prefix(lo)), upperText(hi), nulls
+}
+
+// prefix cuts a text to the size that statistics hold, not within a character.
+func prefix(text []byte) []byte {
+	if len(text) <= statText {
+		return text
 	}
-	least = quote(cut)
-	return least, upperText(hi), nulls
+	cut := text[:statText]
+	for len(cut) > 0 && !utf8.Valid(cut) {
+		cut = cut[:len(cut)-1]
+	}
+	return cut
 }
 
 // lastRune is above every other in the order of UTF-8: a prefix that ends in it
@@ -188,12 +192,9 @@ const lastRune = "\U0010FFFF"
 
 // upperText writes an upper bound of a text: a prefix alone would be below it.
 func upperText(hi []byte) string {
-	if len(hi) <= statText {
+	cut := prefix(hi)
+	if len(cut) == len(hi) {
 		return quote(hi)
-	}
-	cut := hi[:statText]
-	for len(cut) > 0 && !utf8.Valid(cut) {
-		cut = cut[:len(cut)-1]
 	}
 	if strings.HasPrefix(string(hi[len(cut):]), lastRune) {
 		return "" // nothing short is above it

@@ -23,14 +23,18 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "drumbeat")
-	build := exec.Command("go", "build", "-o", path, "drumbeat/cmd/drumbeat")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build drumbeat: %w\n%s", err, text)
+	return build(filepath.Join(dir, "drumbeat"), "")
+})
+
+// build builds drumbeat with the tags at a path, which it returns.
+func build(path, tags string) (string, error) {
+	cmd := exec.Command("go", "build", "-tags", tags, "-o", path, "drumbeat/cmd/drumbeat")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build drumbeat with tags %q: %w\n%s", tags, err, text)
 	}
 	return path, nil
-})
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()

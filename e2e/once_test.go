@@ -32,13 +32,7 @@ var fragile = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path += "-failpoint"
-	build := exec.Command("go", "build", "-tags", "failpoint", "-o", path, "drumbeat/cmd/drumbeat")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build drumbeat with failpoints: %w\n%s", err, text)
-	}
-	return path, nil
+	return build(path+"-failpoint", "failpoint")
 })
 
 // failpoints returns the name of every place where the source can be killed.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -65,6 +66,26 @@ func ParseTime(text string) (drumbeat.Time, bool) {
 }
 
 func inRange(t drumbeat.Time) (drumbeat.Time, bool) { return t, t >= firstTime && t <= lastTime }
+
+// Arrives says when what was measured at event arrives if it is sent now, or,
+// in words, why it cannot (T5, T6): by the wall clock now; by the data's at the
+// later of the two, at most horizon ahead. Before a fleet's time has begun it
+// is NoTime, and an event begins it.
+func (f *Fleet) Arrives(event, now drumbeat.Time, horizon time.Duration) (drumbeat.Time, string) {
+	if f.Clock == ClockWall {
+		if event > now.Add(Ahead) {
+			return 0, fmt.Sprintf("its timestamp %s lies more than %s after its arrival at %s", event, Ahead, now)
+		}
+		return now, ""
+	}
+	if now == drumbeat.NoTime {
+		return event, ""
+	}
+	if event > now.Add(horizon) {
+		return 0, fmt.Sprintf("its timestamp %s lies more than %s after the fleet's time %s", event, horizon, now)
+	}
+	return max(now, event), ""
+}
 
 // Memory is how far before the newest event time a [Judge] remembers what it
 // accepted: what a restart must restore. It is twice the allowed lateness,

@@ -199,8 +199,12 @@ func (in *Ingester) take(record *topic.Record) error {
 	payload, headers := in.keep(record.Value), headersText(record.Headers)
 	form := fleet.FormOf(record.Type, record.Headers)
 	items, err := in.decoder.Decode(form, payload, in.scratch[:0])
+	letter := lake.DeadLetter{ // if it comes to that
+		Position: position, ArrivalTime: record.Time, Key: record.Key, Type: record.Type, Raw: payload,
+		Headers: headers, RedriveOf: form.RedriveOf,
+	}
 	if err != nil {
-		in.bury(record, position, payload, drumbeat.FateUndecodable, err.Error())
+		in.bury(letter, drumbeat.FateUndecodable, err.Error())
 		return nil
 	}
 	in.scratch = items
@@ -215,7 +219,8 @@ func (in *Ingester) take(record *topic.Record) error {
 			in.known[item.Machine] = true
 		}
 		if item.Kind != drumbeat.KindWatermark && !in.known[item.Machine] {
-			in.bury(record, item.Position, item.Raw, drumbeat.FateUnknownMachine,
+			letter.Position, letter.Raw = item.Position, item.Raw
+			in.bury(letter, drumbeat.FateUnknownMachine,
 				fmt.Sprintf("machine %q was not declared before this: send a record of type machine first", item.Machine))
 			continue
 		}
@@ -240,12 +245,9 @@ func (in *Ingester) keep(payload []byte) []byte {
 	return in.arena[start:len(in.arena):len(in.arena)]
 }
 
-func (in *Ingester) bury(record *topic.Record, at drumbeat.Position, raw []byte, fate drumbeat.Fate, why string) {
-	in.bronze.Dead = append(in.bronze.Dead, lake.DeadLetter{
-		Position: at, ArrivalTime: record.Time, Key: record.Key, Type: record.Type,
-		Raw: raw, Fate: fate, Reason: why, Headers: headersText(record.Headers),
-		RedriveOf: fleet.FormOf(record.Type, record.Headers).RedriveOf,
-	})
+func (in *Ingester) bury(letter lake.DeadLetter, fate drumbeat.Fate, why string) {
+	letter.Fate, letter.Reason = fate, why
+	in.bronze.Dead = append(in.bronze.Dead, letter)
 }
 
 // headersText returns headers as the text of a JSON object, its keys sorted.

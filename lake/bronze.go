@@ -195,7 +195,7 @@ func (b *Bronze) Append(ctx context.Context, next Progress) error {
 	err := l.begin(epoch)
 	var letters []*gathered[DeadLetter]
 	if err == nil {
-		letters, err = gatherRows(deadCodec(), deadPosition, b.Dead, nil)
+		letters, err = gatherRows(deadCodec(), deadPosition, b.Dead)
 	}
 	if err == nil {
 		err = placed[DeadLetter]{table: l.deadLetters}.write(ctx, letters, epoch, next)
@@ -260,11 +260,11 @@ func (l *Lake) ScanBronze(ctx context.Context, from Progress, fn func(items []dr
 		window: window{epoch: epoch, from: from, partition: AllPartitions},
 	}
 	chunks := chunker{fn: fn}
-	if err := ahead(ctx, scan.rows, ownBytes, chunks.add); err != nil {
-		return nil, fmt.Errorf("scan bronze: %w", err)
+	if err = ahead(ctx, scan.rows, ownBytes, chunks.add); err == nil {
+		err = chunks.end()
 	}
-	if err := chunks.end(); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, err // fn's own, or the table's, which names it
 	}
 	progress := l.bronze.progress(snapshot)[epoch]
 	if progress == nil {

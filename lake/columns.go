@@ -37,59 +37,58 @@ func (c codec[T]) schema() delta.Schema {
 	return schema
 }
 
-// blockRows is how many rows are turned at once: they stay in the
-// second-nearest cache while each column takes its part.
-const blockRows = 512
-
 // encode makes a batch of the rows with the given indexes.
 func (c codec[T]) encode(rows []T, indexes []int32) *delta.Batch {
-	batch := &delta.Batch{N: len(indexes), Columns: make([]delta.Column, len(c.columns))}
+	batch := c.batch(len(indexes))
+	for _, i := range indexes {
+		c.add(batch, &rows[i])
+	}
+	return batch
+}
+
+// batch returns an empty batch with room for so many rows.
+func (c codec[T]) batch(room int) *delta.Batch {
+	batch := &delta.Batch{Columns: make([]delta.Column, len(c.columns))}
 	for i := range c.columns {
 		out := &batch.Columns[i]
 		switch {
 		case c.columns[i].ints != nil:
-			out.Ints = make([]int64, batch.N)
+			out.Ints = make([]int64, 0, room)
 		case c.columns[i].floats != nil:
-			out.Floats = make([]float64, batch.N)
+			out.Floats = make([]float64, 0, room)
 		default:
-			out.Bytes = make([][]byte, batch.N)
-		}
-	}
-	for start := 0; start < batch.N; start += blockRows {
-		block := indexes[start:min(start+blockRows, batch.N)]
-		for i := range c.columns {
-			c.columns[i].encode(&batch.Columns[i], rows, block, start)
+			out.Bytes = make([][]byte, 0, room)
 		}
 	}
 	return batch
 }
 
-// encode puts a block of rows at place start of a column.
-func (c *column[T]) encode(out *delta.Column, rows []T, block []int32, start int) {
+// add appends a row to a batch.
+func (c codec[T]) add(batch *delta.Batch, row *T) {
+	for i := range c.columns {
+		c.columns[i].add(&batch.Columns[i], row, batch.N)
+	}
+	batch.N++
+}
+
+// add appends a row's part to a column that holds n.
+func (c *column[T]) add(out *delta.Column, row *T, n int) {
 	switch {
 	case c.ints != nil:
-		for j, i := range block {
-			out.Ints[start+j] = c.ints(&rows[i])
-		}
+		out.Ints = append(out.Ints, c.ints(row))
 	case c.floats != nil:
-		for j, i := range block {
-			out.Floats[start+j] = c.floats(&rows[i])
-		}
+		out.Floats = append(out.Floats, c.floats(row))
 	default:
-		for j, i := range block {
-			out.Bytes[start+j] = c.text(&rows[i])
-		}
+		out.Bytes = append(out.Bytes, c.text(row))
 	}
 	if c.null == nil {
 		return
 	}
-	for j, i := range block {
-		if c.null(&rows[i]) {
-			if out.Null == nil {
-				out.Null = make([]bool, max(len(out.Ints), len(out.Floats), len(out.Bytes)))
-			}
-			out.Null[start+j] = true
-		}
+	switch null := c.null(row); {
+	case out.Null != nil:
+		out.Null = append(out.Null, null)
+	case null:
+		out.Null = append(make([]bool, n, max(cap(out.Ints), cap(out.Floats), cap(out.Bytes))), true)
 	}
 }
 

@@ -13,42 +13,23 @@ import (
 type gathered[T any] struct {
 	codec     codec[T]
 	at        func(*T) *drumbeat.Position
-	batch     delta.Batch
+	room      int          // rows to make room for with the first one
+	batch     *delta.Batch // nil before the first row
 	epoch     int32
 	partition int32
 	offsets   []int64
 	index     int32 // of the last row within its record
-	room      int   // rows to make room for with the first one
 }
 
 func gather[T any](c codec[T], at func(*T) *drumbeat.Position) *gathered[T] {
-	return &gathered[T]{codec: c, at: at, batch: delta.Batch{Columns: make([]delta.Column, len(c.columns))}}
+	return &gathered[T]{codec: c, at: at}
 }
 
-// makeRoom sets space aside for as many rows as are expected.
-func (g *gathered[T]) makeRoom() {
-	g.offsets = make([]int64, 0, g.room)
-	for i := range g.codec.columns {
-		column, out := &g.codec.columns[i], &g.batch.Columns[i]
-		switch {
-		case column.ints != nil:
-			out.Ints = make([]int64, 0, g.room)
-		case column.floats != nil:
-			out.Floats = make([]float64, 0, g.room)
-		default:
-			out.Bytes = make([][]byte, 0, g.room)
-		}
-	}
-}
-
-// gatherRows gathers those of the rows that are mine, a partition each.
-func gatherRows[T any](c codec[T], at func(*T) *drumbeat.Position, rows []T, mine func(*T) bool) ([]*gathered[T], error) {
+// gatherRows gathers rows, a partition each.
+func gatherRows[T any](c codec[T], at func(*T) *drumbeat.Position, rows []T) ([]*gathered[T], error) {
 	var parts []*gathered[T]
 	byPartition := map[int32]*gathered[T]{}
 	for i := range rows {
-		if mine != nil && !mine(&rows[i]) {
-			continue
-		}
 		partition := at(&rows[i]).Partition
 		part := byPartition[partition]
 		if part == nil {
@@ -75,46 +56,22 @@ func (g *gathered[T]) add(row *T) error {
 			return fmt.Errorf("at %s comes after %s: want one epoch and the order of positions: %w", at, before, drumbeat.ErrInvalid)
 		}
 	}
-	if g.batch.N == 0 && g.room > 0 {
-		g.makeRoom()
+	if g.batch == nil {
+		g.batch, g.offsets = g.codec.batch(g.room), make([]int64, 0, g.room)
 	}
 	g.epoch, g.partition, g.index = at.Epoch, at.Partition, at.Index
 	g.offsets = append(g.offsets, at.Offset)
-	for i := range g.codec.columns {
-		g.codec.columns[i].add(&g.batch.Columns[i], row, g.batch.N)
-	}
-	g.batch.N++
+	g.codec.add(g.batch, row)
 	return nil
-}
-
-// add appends a row's part to a column that holds n.
-func (c *column[T]) add(out *delta.Column, row *T, n int) {
-	switch {
-	case c.ints != nil:
-		out.Ints = append(out.Ints, c.ints(row))
-	case c.floats != nil:
-		out.Floats = append(out.Floats, c.floats(row))
-	default:
-		out.Bytes = append(out.Bytes, c.text(row))
-	}
-	if c.null == nil {
-		return
-	}
-	switch null := c.null(row); {
-	case out.Null != nil:
-		out.Null = append(out.Null, null)
-	case null:
-		out.Null = append(make([]bool, n, max(cap(out.Ints), cap(out.Floats), cap(out.Bytes), n+1)), true)
-	}
 }
 
 // from returns the rows at or after an offset.
 func (g *gathered[T]) from(offset int64) piece {
 	first := sort.Search(len(g.offsets), func(i int) bool { return g.offsets[i] >= offset })
-	p := piece{n: g.batch.N - first, columns: g.batch.Columns}
-	if p.n == 0 {
-		return p
+	if first == len(g.offsets) {
+		return piece{}
 	}
+	p := piece{n: g.batch.N - first, columns: g.batch.Columns}
 	p.span = span{epoch: g.epoch, partition: g.partition, first: g.offsets[first], last: g.offsets[len(g.offsets)-1]}
 	if first > 0 {
 		p.columns = make([]delta.Column, len(g.batch.Columns))

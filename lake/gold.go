@@ -101,7 +101,7 @@ func (g *Gold) Append(ctx context.Context, vectors []drumbeat.Vector, next Progr
 		}
 	}
 	epoch := epochOf(g.lake.Epoch(), vectors, vectorPosition)
-	rows, err := gatherRows(g.codec, vectorPosition, vectors, nil)
+	rows, err := gatherRows(g.codec, vectorPosition, vectors)
 	if err == nil {
 		err = placed[drumbeat.Vector]{table: g.table, always: true}.write(ctx, rows, epoch, next)
 	}

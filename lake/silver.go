@@ -181,7 +181,7 @@ func (l *Lake) NewSilverPart(room int) *SilverPart {
 }
 
 // Readings returns how many readings it holds.
-func (p *SilverPart) Readings() int { return p.kinds[drumbeat.KindReading].batch.N }
+func (p *SilverPart) Readings() int { return len(p.kinds[drumbeat.KindReading].offsets) }
 
 // Keep takes an item that was kept.
 func (p *SilverPart) Keep(item *drumbeat.Item) error {
@@ -236,7 +236,7 @@ func (l *Lake) appendSilver(ctx context.Context, parts map[int32]*SilverPart, ne
 		part := parts[partition]
 		aside = append(aside, part.Aside...)
 		for kind, rows := range part.kinds {
-			if rows.batch.N > 0 {
+			if len(rows.offsets) > 0 {
 				byKind[kind] = append(byKind[kind], rows)
 				epoch = rows.epoch
 			}
@@ -246,7 +246,7 @@ func (l *Lake) appendSilver(ctx context.Context, parts map[int32]*SilverPart, ne
 	if err := l.begin(epoch); err != nil {
 		return err
 	}
-	asides, err := gatherRows(asideCodec(), asidePosition, aside, nil)
+	asides, err := gatherRows(asideCodec(), asidePosition, aside)
 	if err != nil {
 		return err
 	}

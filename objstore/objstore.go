@@ -56,6 +56,15 @@ type Entry struct {
 	Modified time.Time
 }
 
+// Check says whether a call on a key may begin: its context has not ended, and
+// the key can be stored.
+func Check(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return CheckKey(key)
+}
+
 // CheckKey says whether a key can be stored anywhere: a relative slash path
 // without empty, "." or ".." elements, whose elements do not begin with a dot.
 func CheckKey(key string) error {

@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"time"
 
 	"drumbeat"
 	"drumbeat/access"
 	"drumbeat/fleet"
 )
-
-// futureSlack is how far ahead of its arrival a reading's clock may be (T5).
-const futureSlack = 5 * time.Minute
 
 // cleaner decodes and cleans the readings of requests, by the same code as
 // the topic's (V2).
@@ -81,21 +77,13 @@ func refused(why string) error {
 
 // arrival is when a request's reading arrives (T6), or why it cannot (T5).
 func (at moment) arrival(item *drumbeat.Item) (drumbeat.Time, error) {
-	if at.Fleet.Clock == fleet.ClockWall {
-		now := drumbeat.At(at.now())
-		if item.EventTime > now.Add(futureSlack) {
-			return 0, refused(fmt.Sprintf("its timestamp %s lies more than %s after its arrival at %s",
-				item.EventTime, futureSlack, now))
-		}
-		return now, nil
-	}
 	now := at.Clock.Now()
-	if now == drumbeat.NoTime {
-		return item.EventTime, nil
+	if at.Fleet.Clock == fleet.ClockWall {
+		now = drumbeat.At(at.now())
 	}
-	if horizon := at.Champion.View.Horizon(); item.EventTime > now.Add(horizon) {
-		return 0, refused(fmt.Sprintf("its timestamp %s lies more than %s after the fleet's time %s",
-			item.EventTime, horizon, now))
+	arrival, fault := at.Fleet.Arrives(item.EventTime, now, at.Champion.View.Horizon())
+	if fault != "" {
+		return 0, refused(fault)
 	}
-	return max(now, item.EventTime), nil
+	return arrival, nil
 }

@@ -186,20 +186,11 @@ func (d *daemon) isDeclared(m drumbeat.MachineID) bool {
 // T6), or why it cannot.
 func (d *daemon) arrives(event drumbeat.Time) (drumbeat.Time, string) {
 	now := d.arrivalNow()
-	ahead := fleet.Ahead
-	if d.def.Clock != fleet.ClockWall {
-		if ahead = d.view.Horizon(); now == drumbeat.NoTime {
-			return now, "the fleet's time has not begun (clock: data): import its history first, or say clock: wall in fleet.yaml"
-		}
-	}
-	if event == drumbeat.NoTime {
+	switch {
+	case now == drumbeat.NoTime:
+		return now, "the fleet's time has not begun (clock: data): import its history first, or say clock: wall in fleet.yaml"
+	case event == drumbeat.NoTime:
 		return now, ""
 	}
-	if event > now.Add(ahead) {
-		return 0, fmt.Sprintf("%s lies more than %s after the fleet's time %s: see the sender's clock", event, ahead, now)
-	}
-	if d.def.Clock == fleet.ClockWall {
-		return now, ""
-	}
-	return max(now, event), ""
+	return d.def.Arrives(event, now, d.view.Horizon())
 }

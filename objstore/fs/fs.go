@@ -87,7 +87,7 @@ func (s *Store) prepare() error {
 
 // Create stores body under a new key.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return fmt.Errorf("create blob: %w", err)
 	}
 	err := s.create(key, body)
@@ -168,7 +168,7 @@ func (s *Store) remove(name string) error {
 
 // Read returns a whole blob.
 func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return nil, fmt.Errorf("read blob: %w", err)
 	}
 	body, err := s.root.ReadFile(key)
@@ -180,7 +180,7 @@ func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
 
 // Open gives access to parts of a blob.
 func (s *Store) Open(ctx context.Context, key string) (objstore.Object, error) {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return nil, fmt.Errorf("read blob: %w", err)
 	}
 	file, err := s.root.Open(key)
@@ -207,7 +207,7 @@ func (s *Store) missing(key string, err error) error {
 
 // Delete removes a blob.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return fmt.Errorf("delete blob: %w", err)
 	}
 	if about, err := s.root.Lstat(key); err == nil && about.IsDir() {
@@ -217,13 +217,6 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 		return fmt.Errorf("delete blob %s in %s: %w", key, s.name, err)
 	}
 	return nil
-}
-
-func check(ctx context.Context, key string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return objstore.CheckKey(key)
 }
 
 type object struct {

@@ -35,7 +35,7 @@ func New(now func() time.Time) *Store {
 
 // Create stores body under a new key.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return fmt.Errorf("create blob: %w", err)
 	}
 	s.mu.Lock()
@@ -88,7 +88,7 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[objsto
 
 // Delete removes a blob.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return fmt.Errorf("delete blob: %w", err)
 	}
 	s.mu.Lock()
@@ -98,7 +98,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 }
 
 func (s *Store) find(ctx context.Context, key string) (blob, error) {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return blob{}, fmt.Errorf("read blob: %w", err)
 	}
 	s.mu.RLock()
@@ -108,13 +108,6 @@ func (s *Store) find(ctx context.Context, key string) (blob, error) {
 		return blob{}, fmt.Errorf("read blob %s: %w", key, drumbeat.ErrNotFound)
 	}
 	return b, nil
-}
-
-func check(ctx context.Context, key string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return objstore.CheckKey(key)
 }
 
 type object struct{ *bytes.Reader }

@@ -17,7 +17,7 @@ import (
 
 // Read returns a whole blob.
 func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return nil, fmt.Errorf("read blob: %w", err)
 	}
 	var body []byte
@@ -37,7 +37,7 @@ func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
 
 // Open gives access to parts of a blob.
 func (s *Store) Open(ctx context.Context, key string) (objstore.Object, error) {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return nil, fmt.Errorf("open blob: %w", err)
 	}
 	var found minio.ObjectInfo

@@ -150,7 +150,7 @@ func parseEndpoint(text string) (host string, secure bool, err error) {
 
 // Create stores body under a new key.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return fmt.Errorf("create blob: %w", err)
 	}
 	if len(body) > maxBody {
@@ -208,7 +208,7 @@ func (s *Store) put(ctx context.Context, key string, body []byte, token string) 
 
 // Delete removes a blob.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	if err := check(ctx, key); err != nil {
+	if err := objstore.Check(ctx, key); err != nil {
 		return fmt.Errorf("delete blob: %w", err)
 	}
 	err := retry(ctx, func(ctx context.Context) error {
@@ -222,14 +222,4 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 		return fmt.Errorf("delete blob %s in %s: %w", key, s.name, explain(err))
 	}
 	return nil
-}
-
-// Close is there because other stores have it: nothing is held open.
-func (s *Store) Close() error { return nil }
-
-func check(ctx context.Context, key string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return objstore.CheckKey(key)
 }
