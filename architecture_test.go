@@ -19,7 +19,7 @@ var arrows = map[string]string{
 	// Nouns.
 	"fleet":      "fleet/strict",
 	"fleets":     "",
-	"topic":      "",
+	"topic":      "objstore",
 	"objstore":   "",
 	"sqlitefile": "",
 	"delta":      "objstore",

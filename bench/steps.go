@@ -83,10 +83,7 @@ func (s *step) broker(ctx context.Context) (*embedded.Broker, topic.Topic, error
 	if err != nil {
 		return nil, topic.Topic{}, err
 	}
-	epochs, err := topic.OpenEpochs("")
-	if err != nil {
-		return nil, topic.Topic{}, err
-	}
+	epochs := topic.NewEpochs(nil)
 	t, err := topic.Ensure(ctx, broker.Config(), topic.Spec{Name: topicName, Partitions: partitions, CreateTime: true}, epochs)
 	return broker, t, err
 }

@@ -22,7 +22,14 @@ import (
 // of the test does so too. Commands find it by its control file.
 func run(t *testing.T, dir string) (stop func()) {
 	t.Helper()
-	cmd := command(context.WithoutCancel(t.Context()), t, "run", "--data", dir, "--listen", "127.0.0.1:0")
+	return runWith(t, dir)
+}
+
+// runWith is run with more flags.
+func runWith(t *testing.T, dir string, flags ...string) (stop func()) {
+	t.Helper()
+	args := append([]string{"run", "--data", dir, "--listen", "127.0.0.1:0"}, flags...)
+	cmd := command(context.WithoutCancel(t.Context()), t, args...)
 	log := filepath.Join(t.TempDir(), "run.log")
 	out, err := os.Create(log)
 	if err != nil {

@@ -10,9 +10,11 @@ package ingest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync"
 	"time"
 
 	"drumbeat"
@@ -24,11 +26,17 @@ import (
 
 // The bounds of one commit. More items make larger files and fewer commits;
 // fewer make rows visible sooner and hold less memory (some 300 bytes an
-// item).
+// item). While a commit is written nothing is read: a lake that is slow makes
+// the topic wait, and memory stays as it is.
 const (
 	DefaultBatch = 250_000
 	DefaultFlush = 2 * time.Second
+	maxHeld      = 128 << 20 // bytes of payloads
 )
+
+// groupName begins the name of the consumer group in which processes share a
+// fleet's topic.
+const groupName = "drumbeat-ingest-"
 
 // OpenReader opens a reader of the topic at the given offsets; partitions
 // without an offset start at their beginning.
@@ -38,10 +46,14 @@ type OpenReader func(ctx context.Context, from map[int32]int64) (topic.Reader, e
 type Config struct {
 	Fleet *fleet.Fleet
 	Lake  *lake.Lake
+	Epoch int32 // of the topic (T2)
 	Open  OpenReader
-	Batch int           // items that make a commit due
-	Flush time.Duration // the longest that an item waits for its commit
-	Log   *slog.Logger
+	// Follow joins a consumer group, if partitions are to be shared with other
+	// processes; then Run reads what the group gives it. Nil: Run reads all.
+	Follow func(ctx context.Context, share topic.Share) (topic.Reader, error)
+	Batch  int           // items that make a commit due
+	Flush  time.Duration // the longest that an item waits for its commit
+	Log    *slog.Logger
 }
 
 // Counts says what became of the items that an Ingester took.
@@ -56,7 +68,9 @@ type Counts struct {
 // Ingester copies a fleet's topic into bronze. It is not safe for concurrent
 // use.
 type Ingester struct {
-	cfg     Config
+	cfg Config
+
+	mu      sync.Mutex // guards what follows: a group moves partitions beside Run
 	decoder *fleet.Decoder
 	known   map[drumbeat.MachineID]bool
 	next    lake.Progress
@@ -64,8 +78,10 @@ type Ingester struct {
 	newest  map[int32]drumbeat.Time
 	scratch []drumbeat.Item
 	arena   []byte
+	bytes   int       // of payloads that the next commit writes
 	due     time.Time // when the oldest waiting item must be committed
 	counts  Counts
+	failed  error // while partitions moved
 }
 
 // New returns an Ingester that goes on where bronze ends.
@@ -120,7 +136,50 @@ func (in *Ingester) Counts() Counts { return in.counts }
 
 // Run copies until ctx ends, then commits what it still holds.
 func (in *Ingester) Run(ctx context.Context) error {
-	return in.copy(ctx, in.next, func() bool { return false })
+	forever := func() bool { return false }
+	if in.cfg.Follow == nil {
+		return in.copy(ctx, in.next, forever)
+	}
+	in.next = lake.Progress{}
+	share := topic.Share{Group: groupName + string(in.cfg.Fleet.Name), Take: in.takeOver, Give: in.giveUp}
+	reader, err := in.cfg.Follow(ctx, share)
+	return in.copyFrom(ctx, reader, err, forever)
+}
+
+// takeOver begins with partitions where bronze ends, whoever wrote it.
+func (in *Ingester) takeOver(ctx context.Context, partitions []int32) (map[int32]int64, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	progress, err := in.cfg.Lake.RefreshBronze(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.learnMachines(ctx); err != nil {
+		return nil, fmt.Errorf("learn the fleet's machines: %w", err)
+	}
+	from := map[int32]int64{}
+	for _, partition := range partitions {
+		from[partition] = progress[partition]
+		in.next[partition] = progress[partition]
+	}
+	in.cfg.Log.InfoContext(ctx, "partitions taken over", "fleet", in.cfg.Fleet.Name, "from", from)
+	return from, nil
+}
+
+// giveUp commits what is held, so that the next process goes on behind it. If
+// that one was faster, what it has committed is left out of this commit: the
+// tables know their own progress.
+func (in *Ingester) giveUp(ctx context.Context, partitions []int32) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if err := in.commit(context.WithoutCancel(ctx)); err != nil {
+		in.failed = errors.Join(in.failed, err)
+		return
+	}
+	for _, partition := range partitions {
+		delete(in.next, partition)
+	}
+	in.cfg.Log.InfoContext(ctx, "partitions given up", "fleet", in.cfg.Fleet.Name, "partitions", partitions)
 }
 
 // Drain copies until bronze holds everything below ends.
@@ -146,6 +205,11 @@ func reached(next lake.Progress, ends map[int32]int64) bool {
 
 func (in *Ingester) copy(ctx context.Context, from lake.Progress, done func() bool) error {
 	reader, err := in.cfg.Open(ctx, from)
+	return in.copyFrom(ctx, reader, err, done)
+}
+
+// copyFrom copies what a reader, or the error of opening it, brings.
+func (in *Ingester) copyFrom(ctx context.Context, reader topic.Reader, err error, done func() bool) error {
 	if err != nil && ctx.Err() != nil {
 		return nil // it was asked to end before it began
 	}
@@ -160,20 +224,31 @@ func (in *Ingester) copy(ctx context.Context, from lake.Progress, done func() bo
 	}
 	// What was taken is committed even when ctx has ended: a shutdown leaves
 	// nothing half done.
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	return in.commit(context.WithoutCancel(ctx))
 }
 
 // step polls once and commits if a commit is due.
 func (in *Ingester) step(ctx context.Context, reader topic.Reader) error {
+	in.mu.Lock()
+	pending, due := in.pending(), in.due
+	in.mu.Unlock()
 	wait, cancel := ctx, context.CancelFunc(func() {})
-	if in.pending() {
-		wait, cancel = context.WithDeadline(ctx, in.due)
+	if pending {
+		wait, cancel = context.WithDeadline(ctx, due)
 	}
 	records, err := reader.Poll(wait)
 	cancel()
 	if err != nil {
 		return fmt.Errorf("read the topic: %w", err)
 	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.failed != nil {
+		return fmt.Errorf("give up partitions: %w", in.failed)
+	}
+	in.lose(ctx, reader.Lost())
 	if len(records) > 0 && !in.pending() {
 		in.due = time.Now().Add(in.cfg.Flush)
 	}
@@ -182,13 +257,38 @@ func (in *Ingester) step(ctx context.Context, reader topic.Reader) error {
 			return err
 		}
 	}
-	if in.held() >= in.cfg.Batch || in.pending() && !time.Now().Before(in.due) {
+	if in.held() >= in.cfg.Batch || in.bytes >= maxHeld || in.pending() && !time.Now().Before(in.due) {
 		return in.commit(context.WithoutCancel(ctx)) // a commit that was begun is finished
 	}
 	return nil
 }
 
-func (in *Ingester) held() int { return in.bronze.Items() + len(in.bronze.Dead) }
+func (in *Ingester) held() int {
+	return in.bronze.Items() + len(in.bronze.Dead) + len(in.bronze.Lost)
+}
+
+// lose notes records that were gone before they were read.
+func (in *Ingester) lose(ctx context.Context, lost []topic.Lost) {
+	for _, l := range lost {
+		if l.Until <= in.next[l.Partition] {
+			continue
+		}
+		newest, seen := in.newest[l.Partition]
+		if !seen {
+			newest = drumbeat.NoTime
+		}
+		in.cfg.Log.ErrorContext(ctx, "records were gone from the topic before they were read", "fleet", in.cfg.Fleet.Name,
+			"partition", l.Partition, "from", l.From, "until", l.Until)
+		if !in.pending() {
+			in.due = time.Now().Add(in.cfg.Flush)
+		}
+		in.bronze.Lost = append(in.bronze.Lost, lake.Lost{
+			Position: drumbeat.Position{Epoch: in.cfg.Epoch, Partition: l.Partition, Offset: l.From},
+			Until:    l.Until, After: newest, Noticed: drumbeat.At(time.Now()),
+		})
+		in.next[l.Partition] = l.Until
+	}
+}
 
 func (in *Ingester) pending() bool { return in.held() > 0 }
 
@@ -196,6 +296,7 @@ func (in *Ingester) pending() bool { return in.held() > 0 }
 func (in *Ingester) take(record *topic.Record) error {
 	position := drumbeat.Position{Epoch: record.Epoch, Partition: record.Partition, Offset: record.Offset}
 	in.next[record.Partition] = record.Offset + 1
+	in.bytes += len(record.Value)
 	payload, headers := in.keep(record.Value), headersText(record.Headers)
 	form := fleet.FormOf(record.Type, record.Headers)
 	items, err := in.decoder.Decode(form, payload, in.scratch[:0])
@@ -270,7 +371,7 @@ func (in *Ingester) commit(ctx context.Context) error {
 	}
 	failpoint.Here("ingest.committed")
 	in.count()
-	in.bronze, in.arena = in.cfg.Lake.NewBronze(), nil
+	in.bronze, in.arena, in.bytes = in.cfg.Lake.NewBronze(), nil, 0
 	return nil
 }
 

@@ -37,6 +37,8 @@ func (r *reader) Poll(context.Context) ([]topic.Record, error) {
 
 func (r *reader) Drained(int32) bool { return r.next >= int64(len(r.all)) }
 
+func (*reader) Lost() []topic.Lost { return nil }
+
 func (r *reader) Close() {}
 
 func (r records) open(_ context.Context, from map[int32]int64) (topic.Reader, error) {

@@ -16,10 +16,10 @@ import (
 // its value is a drumbeat.Prediction as JSON (docs/format/predictions.md).
 const TypePrediction = "prediction"
 
-// Predictions copies the predictions topic into its table until ctx ends,
-// exactly once: offsets are committed with the rows.
-func Predictions(ctx context.Context, l *lake.Lake, open OpenReader, flush time.Duration) error {
-	next := l.PredictionProgress()
+// Predictions copies an epoch of the predictions topic into its table until
+// ctx ends, exactly once: offsets are committed with the rows.
+func Predictions(ctx context.Context, l *lake.Lake, epoch int32, open OpenReader, flush time.Duration) error {
+	next := l.PredictionProgress(epoch)
 	if next == nil {
 		next = lake.Progress{}
 	}
@@ -49,12 +49,12 @@ func Predictions(ctx context.Context, l *lake.Lake, open OpenReader, flush time.
 		if len(held) < DefaultBatch && (len(held) == 0 || time.Now().Before(due)) {
 			continue
 		}
-		if err := commitPredictions(context.WithoutCancel(ctx), l, held, next); err != nil {
+		if err := commitPredictions(context.WithoutCancel(ctx), l, held, epoch, next); err != nil {
 			return err
 		}
 		held = held[:0]
 	}
-	return commitPredictions(context.WithoutCancel(ctx), l, held, next)
+	return commitPredictions(context.WithoutCancel(ctx), l, held, epoch, next)
 }
 
 func takePredictions(records []topic.Record, held []drumbeat.Prediction, next lake.Progress) ([]drumbeat.Prediction, error) {
@@ -74,11 +74,11 @@ func takePredictions(records []topic.Record, held []drumbeat.Prediction, next la
 	return held, nil
 }
 
-func commitPredictions(ctx context.Context, l *lake.Lake, held []drumbeat.Prediction, next lake.Progress) error {
+func commitPredictions(ctx context.Context, l *lake.Lake, held []drumbeat.Prediction, epoch int32, next lake.Progress) error {
 	if len(held) == 0 {
 		return nil
 	}
-	if err := l.AppendPredictions(ctx, held, maps.Clone(next)); err != nil {
+	if err := l.AppendPredictions(ctx, held, epoch, maps.Clone(next)); err != nil {
 		return fmt.Errorf("commit %d predictions: %w", len(held), err)
 	}
 	return nil

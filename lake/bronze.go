@@ -156,6 +156,7 @@ type Bronze struct {
 	parts map[int32]*gathered[drumbeat.Item]
 	items int
 	Dead  []DeadLetter
+	Lost  []Lost
 }
 
 // NewBronze returns an empty one.
@@ -180,13 +181,14 @@ func (b *Bronze) Add(item *drumbeat.Item) error {
 // Items returns how many items it holds.
 func (b *Bronze) Items() int { return b.items }
 
-// Append writes the dead letters, then the items together with progress; all
+// Append writes the dead letters and the gaps, then the items together with progress; all
 // items of a record must be in it. What stands below the tables' own progress
 // is there already and is skipped, so a call that failed can be repeated, with
 // more besides.
 func (b *Bronze) Append(ctx context.Context, next Progress) error {
 	l := b.lake
 	epoch := epochOf(l.Epoch(), b.Dead, deadPosition)
+	epoch = epochOf(epoch, b.Lost, lostPosition)
 	var parts []*gathered[drumbeat.Item]
 	for _, partition := range slices.Sorted(maps.Keys(b.parts)) {
 		parts = append(parts, b.parts[partition])
@@ -201,6 +203,13 @@ func (b *Bronze) Append(ctx context.Context, next Progress) error {
 		err = placed[DeadLetter]{table: l.deadLetters}.write(ctx, letters, epoch, next)
 	}
 	failpoint.Here("lake.letters_written")
+	var lost []*gathered[Lost]
+	if err == nil {
+		lost, err = gatherRows(lostCodec(), lostPosition, b.Lost)
+	}
+	if err == nil {
+		err = placed[Lost]{table: l.lost}.write(ctx, lost, epoch, next)
+	}
 	if err == nil {
 		err = placed[drumbeat.Item]{table: l.bronze, always: true}.write(ctx, parts, epoch, next)
 	}

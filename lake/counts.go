@@ -32,7 +32,7 @@ func (l *Lake) Counts(ctx context.Context) (Counts, error) {
 	for name, t := range map[string]*table{
 		"bronze": l.bronze, "dead_letters": l.deadLetters, "silver_readings": l.readings, "silver_entries": l.entries,
 		"silver_machines": l.machines, "silver_watermarks": l.watermarks, "silver_aside": l.asides,
-		"labels": l.labels, "predictions": l.predictions, "findings": l.findings, "reports": l.reports,
+		"lost": l.lost, "labels": l.labels, "predictions": l.predictions, "findings": l.findings, "reports": l.reports,
 	} {
 		snapshot, err := t.Refresh(ctx)
 		if err != nil {

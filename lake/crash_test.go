@@ -102,7 +102,7 @@ func (w *world) copyAll(ctx context.Context, l *lake.Lake, cuts []lake.Progress)
 		}
 	}
 	for _, next := range cuts {
-		if err := l.AppendPredictions(ctx, predictions(between(w.items, itemAt, l.PredictionProgress(), next)), next); err != nil {
+		if err := l.AppendPredictions(ctx, predictions(between(w.items, itemAt, l.PredictionProgress(0), next)), 0, next); err != nil {
 			return err
 		}
 	}
@@ -168,7 +168,7 @@ func contents(t *testing.T, l *lake.Lake) map[string][]string {
 	counts, err := l.Counts(ctx)
 	must(err)
 	all["counts"] = lines(t, []lake.Counts{counts})
-	all["progress"] = lines(t, []lake.Progress{progress, l.SilverProgress(), gold.Progress(), l.PredictionProgress()})
+	all["progress"] = lines(t, []lake.Progress{progress, l.SilverProgress(), gold.Progress(), l.PredictionProgress(0)})
 	for name := range all {
 		slices.Sort(all[name])
 	}
@@ -291,7 +291,7 @@ func TestWritingAllTwiceChangesNothing(t *testing.T) {
 			if err := gold.Append(t.Context(), vectors(between(w.items, itemAt, zero, next), 2), next); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.AppendPredictions(t.Context(), predictions(between(w.items, itemAt, zero, next)), next); err != nil {
+			if err := l.AppendPredictions(t.Context(), predictions(between(w.items, itemAt, zero, next)), 0, next); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -342,7 +342,7 @@ func TestTwoWritersOfOneTableWriteEachRowOnce(t *testing.T) {
 	equal(t, "bronze", byPosition(w.raw), byPosition(got))
 
 	predict := func(l *lake.Lake, next lake.Progress) error {
-		return l.AppendPredictions(t.Context(), predictions(between(w.items, itemAt, nil, next)), next)
+		return l.AppendPredictions(t.Context(), predictions(between(w.items, itemAt, nil, next)), 0, next)
 	}
 	if err := predict(one, w.cuts[0]); err != nil {
 		t.Fatal(err)
@@ -350,7 +350,7 @@ func TestTwoWritersOfOneTableWriteEachRowOnce(t *testing.T) {
 	if err := predict(two, middle); !errors.Is(err, drumbeat.ErrConflict) {
 		t.Fatalf("predictions that overlap another writer's: %v, want a conflict", err)
 	}
-	if d := diff.Diff(w.cuts[0], two.PredictionProgress()); d != "" {
+	if d := diff.Diff(w.cuts[0], two.PredictionProgress(0)); d != "" {
 		t.Errorf("progress after the conflict (-want +got):\n%s", d)
 	}
 }

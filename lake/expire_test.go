@@ -74,7 +74,7 @@ func newAging(t *testing.T, r fleet.Retention) *aging {
 			for i := range scores {
 				scores[i].ArrivalTime = batch[i].ArrivalTime
 			}
-			err = errors.Join(err, l.AppendPredictions(t.Context(), scores, maps.Clone(a.ends)))
+			err = errors.Join(err, l.AppendPredictions(t.Context(), scores, 0, maps.Clone(a.ends)))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestOldRowsGoAndWhatARestartNeedsStays(t *testing.T) {
 		Bronze: 20 * 24 * time.Hour, DeadLetters: 2 * 24 * time.Hour, Silver: 24 * time.Hour, Predictions: 30 * 24 * time.Hour,
 	})
 	l := a.open(t)
-	progress := []lake.Progress{l.BronzeProgress(), l.SilverProgress(), l.PredictionProgress()}
+	progress := []lake.Progress{l.BronzeProgress(), l.SilverProgress(), l.PredictionProgress(0)}
 	opt := lake.MaintainOptions{FleetNow: start + agingDays*day, Need: 5 * 24 * time.Hour}
 	recent := func(l *lake.Lake) []string {
 		var out []drumbeat.Item
@@ -118,7 +118,7 @@ func TestOldRowsGoAndWhatARestartNeedsStays(t *testing.T) {
 	if d := cmp.Diff(before, recent(l)); d != "" {
 		t.Errorf("what a restart reads (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff(progress, []lake.Progress{l.BronzeProgress(), l.SilverProgress(), l.PredictionProgress()}); d != "" {
+	if d := cmp.Diff(progress, []lake.Progress{l.BronzeProgress(), l.SilverProgress(), l.PredictionProgress(0)}); d != "" {
 		t.Errorf("progress (-want +got):\n%s", d)
 	}
 	silver := readSilver(t, l, lake.ScanOptions{Partition: lake.AllPartitions})

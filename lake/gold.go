@@ -115,6 +115,9 @@ func (g *Gold) Append(ctx context.Context, vectors []drumbeat.Vector, next Progr
 // commit that this Lake knows.
 func (g *Gold) Progress() Progress { return g.table.at(g.lake.Epoch()) }
 
+// Begun says whether any epoch's progress stands in the table.
+func (g *Gold) Begun() bool { return len(g.table.progress(g.table.Snapshot())) > 0 }
+
 // Rows returns how many vectors the table holds, as of the last commit that
 // this Lake knows.
 func (g *Gold) Rows() int64 { return g.table.Snapshot().Rows() }

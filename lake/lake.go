@@ -42,8 +42,9 @@ type Lake struct {
 	log   *slog.Logger
 	now   func() time.Time
 	epoch atomic.Int32
+	home  atomic.Pointer[func(drumbeat.MachineID) int32]
 
-	bronze, deadLetters                             *table
+	bronze, deadLetters, lost                       *table
 	readings, entries, machines, watermarks, asides *table
 	labels, predictions, findings, reports          *table
 	readingRows, entryRows, machineRows, markRows   codec[drumbeat.Item]
@@ -59,8 +60,9 @@ type Lake struct {
 	swept       map[string]time.Time // when each table was last vacuumed
 	turn        int                  // the table that Maintain begins with
 
-	predicting sync.Mutex
-	predicted  Progress // where the writer of predictions believes to be
+	predicting     sync.Mutex
+	predictedEpoch int32
+	predicted      Progress // where the writer of predictions believes to be
 }
 
 // safeName is what may be part of a key.
@@ -150,6 +152,7 @@ func (l *Lake) openTables(ctx context.Context) error {
 		schema delta.Schema
 	}{
 		{&l.deadLetters, "dead_letters", "ingest", deadCodec().schema()},
+		{&l.lost, "lost", "ingest", lostCodec().schema()},
 		{&l.bronze, "bronze", "ingest", l.bronzeRows.schema()},
 		{&l.asides, "silver/aside", "refine", asideCodec().schema()},
 		{&l.entries, "silver/entries", "refine", l.entryRows.schema()},
@@ -198,6 +201,19 @@ func (l *Lake) UseEpoch(epoch int32) error {
 	}
 	l.epoch.CompareAndSwap(standing, epoch)
 	return nil
+}
+
+// SetHome says in which partition of the standing epoch a machine is, for what
+// earlier epochs hold of it: their partitions may have been others (T2).
+func (l *Lake) SetHome(home func(machine drumbeat.MachineID) int32) { l.home.Store(&home) }
+
+// Home returns the partition of the standing epoch that what stands at a
+// position belongs to. Without SetHome it is the one that it stands in.
+func (l *Lake) Home(machine drumbeat.MachineID, at drumbeat.Position) int32 {
+	if home := l.home.Load(); home != nil && at.Epoch < l.Epoch() {
+		return (*home)(machine)
+	}
+	return at.Partition
 }
 
 // begin makes the epoch of rows the standing one.

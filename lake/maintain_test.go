@@ -57,7 +57,7 @@ func (w *world) commit(ctx context.Context, l *lake.Lake, next lake.Progress) er
 	if err := gold.Append(ctx, vectors(between(w.items, itemAt, gold.Progress(), next), 2), next); err != nil {
 		return err
 	}
-	return l.AppendPredictions(ctx, predictions(between(w.items, itemAt, l.PredictionProgress(), next)), next)
+	return l.AppendPredictions(ctx, predictions(between(w.items, itemAt, l.PredictionProgress(0), next)), 0, next)
 }
 
 // clock is a wall clock that a test moves.

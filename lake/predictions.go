@@ -59,17 +59,18 @@ func document[T, E any](name string, at func(*T) *[]E) column[T] {
 	}
 }
 
-// AppendPredictions writes predictions together with progress over the topic
+// AppendPredictions writes predictions together with progress over an epoch of
+// the topic
 // that they were read from. A batch begins where the last one ended, or at
 // PredictionProgress, and is written whole. If it is in the table already,
 // nothing is written; if the table stands elsewhere, because an earlier call
 // failed after all but its answer was done, or another process writes, then
 // drumbeat.ErrConflict: read again from PredictionProgress.
-func (l *Lake) AppendPredictions(ctx context.Context, predictions []drumbeat.Prediction, next Progress) error {
+func (l *Lake) AppendPredictions(ctx context.Context, predictions []drumbeat.Prediction, epoch int32, next Progress) error {
 	l.predicting.Lock()
 	defer l.predicting.Unlock()
-	if l.predicted == nil {
-		l.predicted = l.predictions.at(l.Epoch())
+	if l.predicted == nil || l.predictedEpoch != epoch {
+		l.predicted, l.predictedEpoch = l.predictions.at(epoch), epoch
 	}
 	commit := delta.Commit{Txns: map[string]delta.Txn{}}
 	for partition, offset := range next {
@@ -78,7 +79,7 @@ func (l *Lake) AppendPredictions(ctx context.Context, predictions []drumbeat.Pre
 			from = delta.NoTxn
 		}
 		if offset > from {
-			commit.Txns[l.predictions.app(l.Epoch(), partition)] = delta.Txn{From: from, To: offset}
+			commit.Txns[l.predictions.app(epoch, partition)] = delta.Txn{From: from, To: offset}
 		}
 	}
 	if len(commit.Txns) == 0 {
@@ -99,13 +100,13 @@ func (l *Lake) AppendPredictions(ctx context.Context, predictions []drumbeat.Pre
 	return nil
 }
 
-// PredictionProgress returns what the predictions table holds of the standing
-// epoch, as of the last commit that this Lake knows: where the next batch
+// PredictionProgress returns what the predictions table holds of an epoch of
+// their topic, as of the last commit that this Lake knows: where the next batch
 // begins.
-func (l *Lake) PredictionProgress() Progress {
+func (l *Lake) PredictionProgress(epoch int32) Progress {
 	l.predicting.Lock()
 	defer l.predicting.Unlock()
-	l.predicted = l.predictions.at(l.Epoch())
+	l.predicted, l.predictedEpoch = l.predictions.at(epoch), epoch
 	return maps.Clone(l.predicted)
 }
 

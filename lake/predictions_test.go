@@ -20,14 +20,14 @@ func TestPredictionsWhoseAnswerWasLostAreNotWrittenAgainInALargerBatch(t *testin
 	l := open(t, store)
 	store.At = store.Calls() + 2 // the data file, then the commit
 	first := predictions(between(w.items, itemAt, nil, w.cuts[0]))
-	if err := l.AppendPredictions(t.Context(), first, w.cuts[0]); !errors.Is(err, objstoretest.ErrBroken) {
+	if err := l.AppendPredictions(t.Context(), first, 0, w.cuts[0]); !errors.Is(err, objstoretest.ErrBroken) {
 		t.Fatalf("the broken write: %v", err)
 	}
-	if err := l.AppendPredictions(t.Context(), predictions(w.items), w.ends); !errors.Is(err, drumbeat.ErrConflict) {
+	if err := l.AppendPredictions(t.Context(), predictions(w.items), 0, w.ends); !errors.Is(err, drumbeat.ErrConflict) {
 		t.Fatalf("more, from the same place: %v, want a conflict", err)
 	}
-	rest := predictions(between(w.items, itemAt, l.PredictionProgress(), w.ends))
-	if err := l.AppendPredictions(t.Context(), rest, w.ends); err != nil {
+	rest := predictions(between(w.items, itemAt, l.PredictionProgress(0), w.ends))
+	if err := l.AppendPredictions(t.Context(), rest, 0, w.ends); err != nil {
 		t.Fatal(err)
 	}
 	var got []drumbeat.Prediction

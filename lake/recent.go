@@ -10,7 +10,7 @@ import (
 
 // Span is where and when a machine was heard of.
 type Span struct {
-	Partition int32         // of its last reading
+	Partition int32         // of its last reading, in the standing epoch (Home)
 	First     drumbeat.Time // least event_time of its readings
 	Last      drumbeat.Time // greatest event_time of its readings
 	Arrival   drumbeat.Time // greatest arrival_time of its readings
@@ -25,7 +25,7 @@ func (l *Lake) Spans(ctx context.Context, to Progress) (map[drumbeat.MachineID]S
 		if !seen {
 			s = Span{First: row.EventTime, Last: row.EventTime, Arrival: row.ArrivalTime}
 		}
-		s.Partition = row.Position.Partition
+		s.Partition = l.Home(row.Machine, row.Position)
 		s.First, s.Last = min(s.First, row.EventTime), max(s.Last, row.EventTime)
 		s.Arrival = max(s.Arrival, row.ArrivalTime)
 		out[row.Machine] = s

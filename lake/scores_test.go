@@ -37,7 +37,7 @@ func appendPredictions(t testing.TB, l *lake.Lake, all []drumbeat.Prediction, ba
 	t.Helper()
 	for i, offset := 0, int64(0); i < len(all); i += batch {
 		offset++
-		if err := l.AppendPredictions(t.Context(), all[i:min(i+batch, len(all))], lake.Progress{0: offset}); err != nil {
+		if err := l.AppendPredictions(t.Context(), all[i:min(i+batch, len(all))], 0, lake.Progress{0: offset}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,7 +107,7 @@ func TestPredictionsOfALakeWithoutTheColumnRunningAreReadAsNotRunning(t *testing
 	}
 
 	l := open(t, store)
-	if err := l.AppendPredictions(t.Context(), all[2:], lake.Progress{0: 2}); err != nil {
+	if err := l.AppendPredictions(t.Context(), all[2:], 0, lake.Progress{0: 2}); err != nil {
 		t.Fatal(err)
 	}
 	want := slices.Clone(all)

@@ -51,6 +51,8 @@ func (r *reader) Poll(context.Context) ([]topic.Record, error) {
 
 func (r *reader) Drained(partition int32) bool { return r.next[partition] >= r.ends[partition] }
 
+func (*reader) Lost() []topic.Lost { return nil }
+
 func (r *reader) Close() {}
 
 func (l log) ends() map[int32]int64 {

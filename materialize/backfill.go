@@ -24,6 +24,7 @@ type Backfill struct {
 	gold    *lake.Gold
 	engines *engines
 	next    lake.Progress
+	fresh   bool // gold is empty: every epoch of silver is to be materialized
 	made    []drumbeat.Vector
 }
 
@@ -34,7 +35,10 @@ func NewBackfill(ctx context.Context, l *lake.Lake, view *feature.View) (*Backfi
 	if err != nil {
 		return nil, fmt.Errorf("open gold of view %s: %w", view.Name, err)
 	}
-	b := &Backfill{lake: l, gold: gold, engines: newEngines(view), next: gold.Progress()}
+	b := &Backfill{lake: l, gold: gold, engines: newEngines(view), next: gold.Progress(), fresh: !gold.Begun()}
+	if b.fresh {
+		return b, nil
+	}
 	if err := load(ctx, l, b.next, []*engines{b.engines}, nil); err != nil {
 		return nil, fmt.Errorf("rebuild the windows of view %s: %w", view.Name, err)
 	}
@@ -53,6 +57,9 @@ func (b *Backfill) Run(ctx context.Context) (int64, error) {
 	}
 	var rows int64
 	scan := lake.ScanOptions{From: b.next, To: end, Partition: lake.AllPartitions}
+	if b.fresh {
+		scan.From = nil
+	}
 	err := b.lake.ScanSilver(ctx, scan, func(items []drumbeat.Item) error {
 		if err := b.apply(items); err != nil {
 			return err
@@ -84,9 +91,12 @@ func beyond(end, next lake.Progress) bool {
 func (b *Backfill) apply(items []drumbeat.Item) error {
 	byPart := map[int32][]int{}
 	for i := range items {
-		partition := items[i].Position.Partition
+		at := items[i].Position
+		partition := b.lake.Home(items[i].Machine, at)
 		byPart[partition] = append(byPart[partition], i)
-		b.next[partition] = max(b.next[partition], items[i].Position.Offset+1)
+		if at.Epoch == b.lake.Epoch() {
+			b.next[partition] = max(b.next[partition], at.Offset+1)
+		}
 	}
 	made := make([][]drumbeat.Vector, len(byPart))
 	var group errgroup.Group
@@ -121,6 +131,6 @@ func (b *Backfill) commit(ctx context.Context, end lake.Progress) error {
 		return fmt.Errorf("commit %d rows to gold: %w", len(b.made), err)
 	}
 	failpoint.Here("materialize.committed")
-	b.made = b.made[:0]
+	b.made, b.fresh = b.made[:0], false
 	return nil
 }

@@ -42,7 +42,7 @@ func (e *engines) at(partition int32) *feature.Engine {
 // load rebuilds the state of every view's engines from one scan of silver, up
 // to the given progress. The visit, if there is one, sees each item as well.
 func load(ctx context.Context, l *lake.Lake, to lake.Progress, views []*engines, visit func(*drumbeat.Item)) error {
-	if len(to) == 0 {
+	if len(to) == 0 && l.Epoch() == 0 {
 		return nil
 	}
 	spans, err := l.Spans(ctx, to)
@@ -60,7 +60,7 @@ func load(ctx context.Context, l *lake.Lake, to lake.Progress, views []*engines,
 	err = l.ScanRecent(ctx, scan, retention, func(items []drumbeat.Item) error {
 		for i := range items {
 			for _, e := range views {
-				e.at(items[i].Position.Partition).Load(&items[i])
+				e.at(l.Home(items[i].Machine, items[i].Position)).Load(&items[i])
 			}
 			if visit != nil {
 				visit(&items[i])

@@ -40,7 +40,7 @@ func newState(f *fleet.Fleet, views []*feature.View) *state {
 func (st *state) load(ctx context.Context, l *lake.Lake, to map[int32]int64, visit func(*drumbeat.Item)) error {
 	maps.Copy(st.next, to)
 	return load(ctx, l, to, st.views, func(item *drumbeat.Item) {
-		st.judge(item.Position.Partition).Restore(item)
+		st.judge(l.Home(item.Machine, item.Position)).Restore(item)
 		if visit != nil {
 			visit(item)
 		}

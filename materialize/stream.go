@@ -89,7 +89,7 @@ func NewStream(ctx context.Context, cfg StreamConfig) (*Stream, error) {
 		s.from[partition] = min(offset, committed)
 	}
 	err := s.state.load(ctx, cfg.Lake, s.from, func(item *drumbeat.Item) {
-		s.clock.Consume(item.Position.Partition, item.ArrivalTime)
+		s.clock.Consume(cfg.Lake.Home(item.Machine, item.Position), item.ArrivalTime)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rebuild the stream's state: %w", err)

@@ -81,13 +81,13 @@ type part struct {
 // New returns a Refiner whose judges know what silver holds.
 func New(ctx context.Context, f *fleet.Fleet, l *lake.Lake, log *slog.Logger) (*Refiner, error) {
 	r := &Refiner{fleet: f, lake: l, log: log, parts: map[int32]*part{}, next: l.SilverProgress()}
-	if len(r.next) == 0 {
+	if len(r.next) == 0 && l.Epoch() == 0 {
 		return r, nil
 	}
 	scan := lake.ScanOptions{To: r.next, Partition: lake.AllPartitions}
 	err := l.ScanRecent(ctx, scan, f.Memory(), func(items []drumbeat.Item) error {
 		for i := range items {
-			r.part(items[i].Position.Partition).judge.Restore(&items[i])
+			r.part(l.Home(items[i].Machine, items[i].Position)).judge.Restore(&items[i])
 		}
 		return nil
 	})

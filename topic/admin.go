@@ -45,17 +45,17 @@ func Ensure(ctx context.Context, cfg Config, spec Spec, epochs *Epochs) (Topic, 
 
 	found, err := find(ctx, client, spec.Name)
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
-		if err = create(ctx, admin, spec); err == nil {
+		if err = create(ctx, cfg, admin, spec); err == nil {
 			found, err = await(ctx, client, spec.Name)
 		}
 	}
 	if err == nil {
-		err = check(ctx, admin, spec)
+		err = check(ctx, cfg, admin, spec)
 	}
 	if err != nil {
 		return Topic{}, explain(cfg, doing, err)
 	}
-	found.Epoch, err = epochs.Observe(spec.Name, found.ID, found.Partitions)
+	found.Epoch, err = epochs.Observe(ctx, spec.Name, found.ID, found.Partitions)
 	return found, err
 }
 
@@ -76,11 +76,20 @@ func find(ctx context.Context, client *kgo.Client, name string) (Topic, error) {
 		}
 		return Topic{
 			Name:       name,
-			ID:         hex.EncodeToString(t.TopicID[:]),
+			ID:         idText(t.TopicID),
 			Partitions: int32(len(t.Partitions)), //nolint:gosec // the protocol numbers them in 32 bits
 		}, kerr.ErrorForCode(t.ErrorCode)
 	}
 	return Topic{}, kerr.UnknownTopicOrPartition
+}
+
+// idText is a topic's id, "" where a broker has none: then a topic that was
+// made anew is known by its partitions only, and by offsets that it lacks.
+func idText(id [16]byte) string {
+	if id == [16]byte{} {
+		return ""
+	}
+	return hex.EncodeToString(id[:])
 }
 
 // await finds a topic just made: a cluster's brokers learn of it one by one.
@@ -111,7 +120,7 @@ const (
 
 // create makes the topic. Brokers before 3.6 do not know the bounds on
 // timestamps by these names, and have none by default.
-func create(ctx context.Context, admin *kadm.Client, spec Spec) error {
+func create(ctx context.Context, cfg Config, admin *kadm.Client, spec Spec) error {
 	text := func(s string) *string { return &s }
 	settings := map[string]*string{
 		timestampType:       text("LogAppendTime"),
@@ -124,6 +133,9 @@ func create(ctx context.Context, admin *kadm.Client, spec Spec) error {
 		settings["retention.bytes"] = text("-1")
 		settings[timestampMax] = forever
 		settings[timestampMin] = forever
+	}
+	if cfg.EventHubs {
+		settings = nil
 	}
 	_, err := admin.CreateTopic(ctx, spec.Partitions, -1, settings, spec.Name)
 	if errors.Is(err, kerr.InvalidConfig) && spec.CreateTime {
@@ -138,7 +150,10 @@ func create(ctx context.Context, admin *kadm.Client, spec Spec) error {
 }
 
 // check compares an existing topic's settings with what spec needs.
-func check(ctx context.Context, admin *kadm.Client, spec Spec) error {
+func check(ctx context.Context, cfg Config, admin *kadm.Client, spec Spec) error {
+	if cfg.EventHubs {
+		return nil // how long it keeps records, and how it stamps them, is set in its portal
+	}
 	configs, err := admin.DescribeTopicConfigs(ctx, spec.Name)
 	if err != nil {
 		return err

@@ -2,14 +2,19 @@ package topic
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"drumbeat"
 )
@@ -33,7 +38,11 @@ func dial(ctx context.Context, cfg Config, opts ...kgo.Opt) (*kgo.Client, error)
 	if clientID == "" {
 		clientID = "drumbeat"
 	}
-	all := append([]kgo.Opt{
+	identity, err := identify(cfg)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Concat([]kgo.Opt{
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.ClientID(clientID),
 		kgo.DialTimeout(5 * time.Second),
@@ -41,7 +50,7 @@ func dial(ctx context.Context, cfg Config, opts ...kgo.Opt) (*kgo.Client, error)
 		kgo.DisableClientMetrics(),
 		// A topic that is not there shall be an error soon, not in half a minute.
 		kgo.MetadataMinAge(250 * time.Millisecond),
-	}, opts...)
+	}, identity, opts)
 	client, err := kgo.NewClient(all...)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of %s: %w", strings.Join(cfg.Brokers, ","), err)
@@ -55,9 +64,52 @@ func dial(ctx context.Context, cfg Config, opts ...kgo.Opt) (*kgo.Client, error)
 	return client, nil
 }
 
+// Reach sees that a broker answers and knows this client.
+func Reach(ctx context.Context, cfg Config) error {
+	client, err := dial(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	client.Close()
+	return nil
+}
+
+// identify returns the options by which a client shows who it is.
+func identify(cfg Config) ([]kgo.Opt, error) {
+	var opts []kgo.Opt
+	if cfg.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(cfg.TLS.Clone()))
+	}
+	if cfg.SASL == nil {
+		return opts, nil
+	}
+	who := scram.Auth{User: cfg.SASL.User, Pass: cfg.SASL.Password}
+	var mechanism sasl.Mechanism
+	switch cfg.SASL.Mechanism {
+	case Plain:
+		mechanism = plain.Auth{User: who.User, Pass: who.Pass}.AsMechanism()
+	case ScramSHA256:
+		mechanism = who.AsSha256Mechanism()
+	case ScramSHA512:
+		mechanism = who.AsSha512Mechanism()
+	default:
+		return nil, fmt.Errorf("reach a broker: SASL mechanism %q, want %s, %s or %s: %w",
+			cfg.SASL.Mechanism, Plain, ScramSHA256, ScramSHA512, drumbeat.ErrInvalid)
+	}
+	return append(opts, kgo.SASL(mechanism)), nil
+}
+
 func unreachable(cfg Config, err error) error {
-	return fmt.Errorf("reach broker %s: %w; see that it runs and that this is its address",
-		strings.Join(cfg.Brokers, ","), err)
+	advice := "see that it runs and that this is its address"
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, kerr.SaslAuthenticationFailed), errors.Is(err, kerr.UnsupportedSaslMechanism),
+		strings.Contains(err.Error(), "invalid server signature"): // SCRAM's answer to a wrong password is the broker's
+		advice = "see that user, password and SASL mechanism are those that it knows"
+	case errors.As(err, &untrusted):
+		advice = "its certificate is not to be trusted: name the authority that signed it (tls: ca_file), and the broker as the certificate does"
+	}
+	return fmt.Errorf("reach broker %s: %w; %s", strings.Join(cfg.Brokers, ","), err, advice)
 }
 
 // explain adds to a broker's error what the operator can do about it.

@@ -9,6 +9,7 @@ package topic
 
 import (
 	"context"
+	"crypto/tls"
 
 	"drumbeat"
 )
@@ -30,11 +31,50 @@ type Record struct {
 	Epoch     int32 // rises when the topic is made anew (T2)
 }
 
-// Config says how to reach a broker.
+// Config says how to reach a broker. The zero value of all but Brokers suits
+// the embedded one.
 type Config struct {
 	Brokers  []string // host:port
 	ClientID string
+	TLS      *tls.Config // nil: without TLS
+	SASL     *SASL       // nil: without a user
+	// Compression is that of what is written; Zstd if empty.
+	Compression Compression
+	// EventHubs says that the broker is Azure Event Hubs or another service
+	// that has no transactions and whose topics are set elsewhere: a TxnWriter
+	// then writes first and commits offsets after, and tells what it repeats by
+	// its HeaderID (docs/adr/0015).
+	EventHubs bool
 }
+
+// SASL is who a client is to a broker.
+type SASL struct {
+	Mechanism Mechanism
+	User      string
+	Password  string
+}
+
+// Mechanism is how a password is shown to a broker.
+type Mechanism string
+
+// The mechanisms. With Plain the password crosses the wire: only over TLS.
+const (
+	Plain       Mechanism = "plain"
+	ScramSHA256 Mechanism = "scram-sha-256"
+	ScramSHA512 Mechanism = "scram-sha-512"
+)
+
+// Compression is a codec of record batches.
+type Compression string
+
+// The codecs that Kafka knows.
+const (
+	Zstd          Compression = "zstd"
+	LZ4           Compression = "lz4"
+	Snappy        Compression = "snappy"
+	Gzip          Compression = "gzip"
+	NoCompression Compression = "none"
+)
 
 // Topic is a topic as the broker has it.
 type Topic struct {
@@ -60,6 +100,13 @@ func (t Topic) Start() map[int32]int64 {
 	return offsets
 }
 
+// Lost is records that a topic no longer held when they were to be read: those
+// at offsets [From, Until) of a partition.
+type Lost struct {
+	Partition   int32
+	From, Until int64
+}
+
 // Reader reads partitions of one topic from given offsets, in order within a
 // partition. It is not safe for concurrent use.
 type Reader interface {
@@ -67,6 +114,9 @@ type Reader interface {
 	// for the first until ctx ends, which is no error. The records are valid
 	// until the next call.
 	Poll(ctx context.Context) ([]Record, error)
+	// Lost returns which records were gone when they were due, since it was
+	// last asked: retention cut them. Poll goes on behind them.
+	Lost() []Lost
 	// Drained says whether Poll has returned everything that a partition held
 	// when the broker was last asked (T6).
 	Drained(partition int32) bool

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"drumbeat"
+	"drumbeat/objstore/memory"
 	"drumbeat/topic"
 	"drumbeat/topic/embedded"
 )
@@ -33,15 +32,6 @@ func broker(t *testing.T) *embedded.Broker {
 		}
 	})
 	return b
-}
-
-func epochs(t *testing.T, path string) *topic.Epochs {
-	t.Helper()
-	e, err := topic.OpenEpochs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
 }
 
 func TestKeysGoWhereKafkasOwnClientsSendThem(t *testing.T) {
@@ -64,11 +54,11 @@ func TestKeysGoWhereKafkasOwnClientsSendThem(t *testing.T) {
 func TestTheEpochRisesWhenATopicIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
-	file := filepath.Join(t.TempDir(), "deep", "epochs.json")
+	store := memory.New(time.Now)
 	spec := topic.Spec{Name: "laundry", Partitions: 2, CreateTime: true}
 	ensure := func(want int32) topic.Topic {
 		t.Helper()
-		made, err := topic.Ensure(t.Context(), b.Config(), spec, epochs(t, file))
+		made, err := topic.Ensure(t.Context(), b.Config(), spec, topic.NewEpochs(store))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,48 +90,6 @@ func TestTheEpochRisesWhenATopicIsMadeAnew(t *testing.T) {
 	ensure(2)
 }
 
-func TestEpochFilesThatAreNotOursAreRefused(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "epochs.json")
-	for text, want := range map[string]error{
-		`{"format":2,"topics":{}}`: drumbeat.ErrNewer,
-		`{"format":`:               drumbeat.ErrInvalid,
-	} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := topic.OpenEpochs(file); !errors.Is(err, want) {
-			t.Errorf("%s: got %v", text, err)
-		}
-	}
-	if _, err := topic.OpenEpochs(t.TempDir()); err == nil {
-		t.Error("a folder was read as an epoch file")
-	}
-}
-
-func TestAnEpochThatCannotBeKeptIsNotGiven(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	e := epochs(t, filepath.Join(t.TempDir(), "epochs.json"))
-	if _, err := e.Observe("laundry", "a", 1); err != nil {
-		t.Fatal(err)
-	}
-	// In the place of the folder stands a file.
-	lost, err := topic.OpenEpochs(filepath.Join(file, "epochs.json"))
-	if err == nil {
-		_, err = lost.Observe("laundry", "a", 1)
-	}
-	if err == nil {
-		t.Error("an epoch was given that nobody remembers")
-	}
-	if epoch, err := e.Observe("laundry", "b", 1); epoch != 1 || err != nil {
-		t.Errorf("epoch %d, %v", epoch, err)
-	}
-}
-
 func TestABrokerThatIsNotThereIsAClearError(t *testing.T) {
 	t.Parallel()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -166,7 +114,7 @@ func TestABrokerThatIsNotThereIsAClearError(t *testing.T) {
 func TestAWriteEndsWithItsContextWhenTheBrokerIsGone(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
-	made, err := topic.Ensure(t.Context(), b.Config(), topic.Spec{Name: "laundry", Partitions: 1, CreateTime: true}, epochs(t, ""))
+	made, err := topic.Ensure(t.Context(), b.Config(), topic.Spec{Name: "laundry", Partitions: 1, CreateTime: true}, topic.NewEpochs(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,11 +141,11 @@ func TestATopicThatTheBrokerStampsHasItsOwnSettings(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	spec := topic.Spec{Name: "live", Partitions: 1}
-	if _, err := topic.Ensure(t.Context(), b.Config(), spec, epochs(t, "")); err != nil {
+	if _, err := topic.Ensure(t.Context(), b.Config(), spec, topic.NewEpochs(nil)); err != nil {
 		t.Fatal(err)
 	}
 	spec.CreateTime = true
-	_, err := topic.Ensure(t.Context(), b.Config(), spec, epochs(t, ""))
+	_, err := topic.Ensure(t.Context(), b.Config(), spec, topic.NewEpochs(nil))
 	if !errors.Is(err, drumbeat.ErrConflict) || !strings.Contains(err.Error(), "message.timestamp.type=CreateTime") {
 		t.Errorf("got %v", err)
 	}
@@ -206,7 +154,7 @@ func TestATopicThatTheBrokerStampsHasItsOwnSettings(t *testing.T) {
 func TestSimulatedTopicsAreKeptForEver(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
-	if _, err := topic.Ensure(t.Context(), b.Config(), topic.Spec{Name: "sim", Partitions: 1, CreateTime: true}, epochs(t, "")); err != nil {
+	if _, err := topic.Ensure(t.Context(), b.Config(), topic.Spec{Name: "sim", Partitions: 1, CreateTime: true}, topic.NewEpochs(nil)); err != nil {
 		t.Fatal(err)
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()))

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -29,6 +30,7 @@ type TxnWriter struct {
 	cfg    Config
 	id     string
 	client *kgo.Client
+	once   *once // in the place of transactions, nil with them
 }
 
 // Commit is how far a group has come in a topic: the next offset to read, by
@@ -43,12 +45,27 @@ type Commit struct {
 // the same id. Beside the embedded broker, which dies with its only writer,
 // the id must differ from start to start (embedded.Broker says why).
 func NewTxnWriter(ctx context.Context, cfg Config, id string) (*TxnWriter, error) {
-	opts := append(producing(), kgo.TransactionalID(id), kgo.TransactionTimeout(brokerTxnTimeout))
+	w := &TxnWriter{cfg: cfg, id: id}
+	opts := producing(cfg)
+	if cfg.EventHubs {
+		w.once = &once{cfg: cfg}
+	} else {
+		opts = append(opts, kgo.TransactionalID(id), kgo.TransactionTimeout(brokerTxnTimeout))
+	}
 	client, err := dial(ctx, cfg, opts...)
 	if err != nil {
 		return nil, err
 	}
-	return &TxnWriter{cfg: cfg, id: id, client: client}, nil
+	if w.once == nil {
+		// It asks for its id now, not at the first write: that settles what
+		// another writer left open.
+		if _, _, err := client.ProducerID(ctx); err != nil {
+			client.Close()
+			return nil, explain(cfg, "begin transactions of "+id, err)
+		}
+	}
+	w.client = client
+	return w, nil
 }
 
 // WriteTxn writes the records and commits the offsets, both or neither. Once
@@ -70,7 +87,10 @@ func (w *TxnWriter) WriteTxn(ctx context.Context, records []Record, commit Commi
 		}
 	})()
 	if len(records) == 0 {
-		return explain(w.cfg, doing, w.commitAlone(ctx, commit))
+		return explain(w.cfg, doing, commitAlone(ctx, w.client, commit.Group, commit.offsets()))
+	}
+	if w.once != nil {
+		return explain(w.cfg, doing, w.once.write(ctx, w.client, records, commit))
 	}
 	if err := w.client.BeginTransaction(); err != nil {
 		return explain(w.cfg, doing, err)
@@ -97,17 +117,19 @@ func (w *TxnWriter) Close() { w.client.Close() }
 
 // commitAlone commits offsets without records: one request, which is atomic
 // without a transaction.
-func (w *TxnWriter) commitAlone(ctx context.Context, commit Commit) error {
-	if len(commit.Offsets) == 0 {
+func commitAlone(ctx context.Context, client *kgo.Client, group string, offsets kadm.Offsets) error {
+	if len(offsets) == 0 {
 		return nil
 	}
+	return retry(ctx, func() error { return kadm.NewClient(client).CommitAllOffsets(ctx, group, offsets) })
+}
+
+func (c *Commit) offsets() kadm.Offsets {
 	offsets := make(kadm.Offsets)
-	for partition, offset := range commit.Offsets {
-		offsets.AddOffset(commit.Topic.Name, partition, offset, -1)
+	for partition, offset := range c.Offsets {
+		offsets.AddOffset(c.Topic.Name, partition, offset, -1)
 	}
-	return retry(ctx, func() error {
-		return kadm.NewClient(w.client).CommitAllOffsets(ctx, commit.Group, offsets)
-	})
+	return offsets
 }
 
 // stage adds the offsets to the transaction.
@@ -159,14 +181,15 @@ func (w *TxnWriter) stage(ctx context.Context, commit Commit) error {
 
 // retry repeats what the broker refuses for a moment: while it still ends the
 // transaction before, or while a coordinator moves or starts for the first
-// time.
+// time, and what does not reach it.
 func retry(ctx context.Context, do func() error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
 	for {
 		err := do()
-		if err == nil || !kerr.IsRetriable(err) && !errors.Is(err, kerr.ConcurrentTransactions) {
+		_, away := errors.AsType[*net.OpError](err)
+		if err == nil || !away && !kerr.IsRetriable(err) && !errors.Is(err, kerr.ConcurrentTransactions) {
 			return err
 		}
 		timer.Reset(20 * time.Millisecond)

@@ -40,11 +40,11 @@ type KafkaWriter struct {
 
 var _ Writer = (*KafkaWriter)(nil)
 
-func producing() []kgo.Opt {
+func producing(cfg Config) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
-		kgo.ProducerBatchCompression(kgo.ZstdCompression().WithLevel(1), kgo.NoCompression()),
+		kgo.ProducerBatchCompression(cfg.Compression.codec(), kgo.NoCompression()),
 		kgo.ProducerLinger(linger),
 		kgo.ProducerBatchMaxBytes(maxBatchBytes),
 		kgo.MaxBufferedBytes(maxBufferedBytes),
@@ -52,9 +52,24 @@ func producing() []kgo.Opt {
 	}
 }
 
+func (c Compression) codec() kgo.CompressionCodec {
+	switch c {
+	case LZ4:
+		return kgo.Lz4Compression()
+	case Snappy:
+		return kgo.SnappyCompression()
+	case Gzip:
+		return kgo.GzipCompression()
+	case NoCompression:
+		return kgo.NoCompression()
+	case Zstd:
+	}
+	return kgo.ZstdCompression().WithLevel(1)
+}
+
 // NewWriter connects a writer. One serves the whole process.
 func NewWriter(ctx context.Context, cfg Config) (*KafkaWriter, error) {
-	client, err := dial(ctx, cfg, append(producing(), kgo.AllowIdempotentProduceCancellation())...)
+	client, err := dial(ctx, cfg, append(producing(cfg), kgo.AllowIdempotentProduceCancellation())...)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ type control struct {
 	Format  int    `json:"format"`
 	Address string `json:"address"` // of the API
 	Token   string `json:"token"`
-	Kafka   string `json:"kafka"` // address of the embedded broker
+	Kafka   string `json:"kafka"` // addresses of the broker
 }
 
 // controlFormat is the version of control.json.
@@ -81,7 +81,7 @@ func (h *host) tell(ctx context.Context, address string) error {
 		return fmt.Errorf("write %s: %w", controlFile, err)
 	}
 	defer func() { _ = root.Close() }() // what was written is closed by then
-	return writeJSON(root, controlFile, control{Format: controlFormat, Address: address, Token: secret, Kafka: h.broker.Addr()}, 0o600)
+	return writeJSON(root, controlFile, control{Format: controlFormat, Address: address, Token: secret, Kafka: h.brokers()}, 0o600)
 }
 
 // untell takes control.json away.

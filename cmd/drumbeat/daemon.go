@@ -100,7 +100,9 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.ingester.Run(ctx) })
 	group.Go(func() error { return d.stream.Run(ctx) })
 	group.Go(func() error { return d.followPredictions(ctx) })
-	group.Go(func() error { return ingest.Predictions(ctx, d.lake, d.reader(d.predictions), d.copyEvery) })
+	group.Go(func() error {
+		return ingest.Predictions(ctx, d.lake, d.predictions.Epoch, d.reader(d.predictions), d.copyEvery)
+	})
 	group.Go(func() error { return d.every(ctx, lakeEvery, d.carryLake) })
 	group.Go(func() error { return d.every(ctx, maintainEvery, d.maintain) })
 	group.Go(func() error { return d.followAliases(ctx) })

@@ -101,11 +101,15 @@ func (d *depot) openLake(ctx context.Context, _ drumbeat.FleetName) (err error) 
 // openTopics makes the fleet's topics; simulation and import create their own
 // times (T1).
 func (d *depot) openTopics(ctx context.Context, name drumbeat.FleetName) (err error) {
-	d.telemetry, err = topic.Ensure(ctx, d.kafka, topic.Spec{Name: string(name), Partitions: partitions, CreateTime: true}, d.epochs)
+	spec := topic.Spec{Name: string(name), Partitions: partitions, CreateTime: true}
+	if d.file.kafka != nil {
+		spec.Partitions = d.file.kafka.partitions
+	}
+	d.telemetry, err = topic.Ensure(ctx, d.kafka, spec, d.epochs)
 	if err != nil {
 		return err
 	}
-	spec := topic.Spec{Name: string(name) + ".predictions", Partitions: partitions, CreateTime: true}
+	spec.Name += ".predictions"
 	d.predictions, err = topic.Ensure(ctx, d.kafka, spec, d.epochs)
 	return err
 }
@@ -128,6 +132,17 @@ func (d *depot) openAlerts(ctx context.Context, _ drumbeat.FleetName) error {
 	d.alerts = alerts
 	d.closers = append(d.closers, alerts.Close)
 	return nil
+}
+
+// followers joins the group of those that ingest the fleet's topic, nil where
+// nobody else can: the embedded broker serves this process alone.
+func (d *depot) followers() func(context.Context, topic.Share) (topic.Reader, error) {
+	if d.broker != nil {
+		return nil
+	}
+	return func(ctx context.Context, share topic.Share) (topic.Reader, error) {
+		return topic.NewGroupReader(ctx, d.kafka, d.telemetry, share)
+	}
 }
 
 // reader opens a reader of a topic; partitions without an offset start at

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -59,7 +59,9 @@ type exam struct {
 	// patients are the folder's fleets, whether they opened or not.
 	patients []*patient
 	folder   *folderUse // nil where it could not be measured
-	epochs   map[string]topicSeen
+	// remembered is what was known of topics before they were opened: opening
+	// a fleet whose topic is another begins an epoch.
+	remembered map[string]topic.Incarnation
 
 	now     func() time.Time
 	since   func() (wall, monotonic time.Duration) // since the process began
@@ -88,19 +90,12 @@ type lakeSeen struct {
 	spans  map[drumbeat.MachineID]lake.Span
 }
 
-// topicSeen is what epochs.json remembers of a topic (docs/format/folder.md).
-type topicSeen struct {
-	ID         string `json:"id"`
-	Partitions int32  `json:"partitions"`
-	Epoch      int32  `json:"epoch"`
-}
-
 // processStarted is when this process began, by both clocks.
 var processStarted = time.Now()
 
 func newExam(dir string, log *slog.Logger) *exam {
 	e := &exam{
-		dir: dir, log: log, faults: map[string]error{},
+		dir: dir, log: log, faults: map[string]error{}, remembered: map[string]topic.Incarnation{},
 		now: wallNow, read: os.ReadFile, cores: usableCores, listens: tryListen, page: makePage, uid: os.Geteuid(), small: manySmall,
 		since: func() (wall, monotonic time.Duration) {
 			now := time.Now()
@@ -120,20 +115,7 @@ func newExam(dir string, log *slog.Logger) *exam {
 		}
 		return l.Path(), l.Version(), nil
 	}
-	e.recall()
 	return e
-}
-
-// recall reads what must be known before anything opens: opening a fleet
-// whose topic is gone makes a new one.
-func (e *exam) recall() {
-	text, err := e.read(folderPath(e.dir, "epochs.json"))
-	var file struct {
-		Topics map[string]topicSeen `json:"topics"`
-	}
-	if err == nil && json.Unmarshal(text, &file) == nil {
-		e.epochs = file.Topics
-	}
 }
 
 // running says whether this process is the daemon.
@@ -193,19 +175,21 @@ func (e *exam) openPatient(ctx context.Context, name drumbeat.FleetName) *patien
 	p := &patient{depot: d, name: name, faults: map[string]error{}}
 	e.part(ctx, p.faults, partDefinition, func(ctx context.Context) error { return d.define(ctx, name) })
 	for _, part := range []struct {
-		name, needs string
-		open        func(context.Context, drumbeat.FleetName) error
+		name  string
+		needs []string
+		open  func(context.Context, drumbeat.FleetName) error
 	}{
-		{partLake, partObjects, d.openLake},
-		{partTopics, partBroker, func(ctx context.Context, name drumbeat.FleetName) error { return e.openTopics(ctx, d, name) }},
-		{partOnline, "", d.openOnline},
-		{partAlerts, "", d.openAlerts},
+		{partLake, []string{partObjects}, d.openLake},
+		{partTopics, []string{partBroker, partObjects}, func(ctx context.Context, name drumbeat.FleetName) error { return e.openTopics(ctx, d, name) }},
+		{partOnline, nil, d.openOnline},
+		{partAlerts, nil, d.openAlerts},
 	} {
+		shut := slices.IndexFunc(part.needs, func(need string) bool { return e.faults[need] != nil })
 		switch {
 		case p.faults[partDefinition] != nil:
 			p.faults[part.name] = errNeeds(partDefinition)
-		case e.faults[part.needs] != nil:
-			p.faults[part.name] = errNeeds(part.needs)
+		case shut >= 0:
+			p.faults[part.name] = errNeeds(part.needs[shut])
 		default:
 			e.part(ctx, p.faults, part.name, func(ctx context.Context) error { return part.open(ctx, name) })
 		}
@@ -220,9 +204,14 @@ func (e *exam) openPatient(ctx context.Context, name drumbeat.FleetName) *patien
 // not made anew: that would begin an epoch (T2).
 func (e *exam) openTopics(ctx context.Context, d *depot, name drumbeat.FleetName) error {
 	for _, topicName := range []string{string(name), string(name) + ".predictions"} {
-		if _, before := e.epochs[topicName]; !before {
+		known, err := d.epochs.Known(ctx, topicName)
+		if err != nil {
+			return err
+		}
+		if len(known) == 0 {
 			continue
 		}
+		e.remembered[topicName] = known[len(known)-1]
 		if _, err := topic.Ends(ctx, d.kafka, topicName); err != nil {
 			return fmt.Errorf("topic %s was there before and does not answer now: %w", topicName, err)
 		}

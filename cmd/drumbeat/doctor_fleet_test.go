@@ -135,29 +135,16 @@ func TestDoctorFindsFaultsOfTopics(t *testing.T) {
 	playFaults(t, []fault{
 		{name: "the topic is another", check: "epochs", state: stateFail, found: "epoch 1 begins", spoil: func(t *testing.T, dir string) {
 			t.Helper()
-			path := filepath.Join(dir, "epochs.json")
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var file struct {
-				Format int                  `json:"format"`
-				Topics map[string]topicSeen `json:"topics"`
-			}
-			if err := json.Unmarshal(text, &file); err != nil {
-				t.Fatal(err)
-			}
-			seen := file.Topics[laundryTopic]
-			seen.ID = strings.Repeat("0", len(seen.ID))
-			file.Topics[laundryTopic] = seen
-			if text, err = json.Marshal(file); err == nil {
-				err = os.WriteFile(path, text, 0o640)
+			path := filepath.Join(dir, objectDir, "topics", laundryTopic, "0000000000.json")
+			text, err := json.Marshal(topic.Incarnation{Format: 1, ID: strings.Repeat("0", 32), Partitions: partitions})
+			if err == nil {
+				err = os.WriteFile(path, text, 0o600)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{name: "epochs.json was lost", check: "epochs", state: stateFail, found: "epochs.json was lost", spoil: func(t *testing.T, dir string) {
+		{name: "the epochs were lost", check: "epochs", state: stateFail, found: "objects/topics was lost", spoil: func(t *testing.T, dir string) {
 			t.Helper()
 			opened(t, dir, func(_ context.Context, d *depot) error { return d.lake.UseEpoch(0) })
 			within(func(ctx context.Context, d *depot) error {
@@ -173,12 +160,12 @@ func TestDoctorFindsFaultsOfTopics(t *testing.T) {
 		},
 		{name: "the stream is ahead of the topic", check: "offsets", state: stateFail, found: "partition 1 at 1000000", spoil: within(
 			func(ctx context.Context, d *depot) error {
-				w, err := topic.NewTxnWriter(ctx, d.kafka, "test-"+d.broker.Incarnation())
+				w, err := topic.NewTxnWriter(ctx, d.kafka, "test"+d.incarnation())
 				if err != nil {
 					return err
 				}
 				defer w.Close()
-				return w.WriteTxn(ctx, nil, topic.Commit{Group: streamGroup, Topic: d.telemetry, Offsets: map[int32]int64{1: 1_000_000}})
+				return w.WriteTxn(ctx, nil, topic.Commit{Group: d.streamGroup(), Topic: d.telemetry, Offsets: map[int32]int64{1: 1_000_000}})
 			})},
 		{name: "bronze is ahead of the topic", check: "progress", state: stateFail, found: "bronze is ahead of topic laundry", spoil: within(
 			func(ctx context.Context, d *depot) error {

@@ -14,7 +14,7 @@ import (
 func partChecks() []check {
 	return []check{
 		partCheck(partObjects, "the folder of tables and model files opens"),
-		partCheck(partBroker, "the embedded broker starts on its segments, and epochs.json is readable"),
+		partCheck(partBroker, "the embedded broker starts on its segments, or the site's Kafka answers"),
 		partCheck(partRegistry, "the model registry opens and its format is known"),
 		partCheck(partRuns, "the store of runs opens and its format is known"),
 		partCheck(partAccess, "the access database opens and its format is known"),
@@ -59,7 +59,7 @@ func (e *exam) opened(err error, part string) verdict {
 	case part == partLake && !errors.Is(err, drumbeat.ErrNewer):
 		return found("%s", err).bad("use the fleet files and the Drumbeat that made these tables, or restore %s from a backup", folderPath(e.dir, objectDir))
 	case part == partTopics || part == partBroker:
-		return found("%s", err).bad("restore %s and epochs.json together from a backup", folderPath(e.dir, brokerDir))
+		return found("%s", err).bad("restore %s and objects together from a backup", folderPath(e.dir, brokerDir))
 	}
 	return e.unreadable(err)
 }

@@ -349,7 +349,7 @@ func TestDoctorFindsFaultsOfTheFolder(t *testing.T) {
 		{name: "no more files can be made", check: "disk-files", state: stateWarn, found: "only 12 more", exam: func(e *exam) {
 			e.folder = &folderUse{freeFiles: 12}
 		}},
-		{name: "the clock was set back", check: "clock", state: stateFail, found: "in the future", spoil: later("epochs.json")},
+		{name: "the clock was set back", check: "clock", state: stateFail, found: "in the future", spoil: later(headFile)},
 		{name: "the clock was never set", check: "clock", state: stateFail, found: "1970", exam: func(e *exam) {
 			e.now = func() time.Time { return time.Unix(1000, 0) }
 		}},

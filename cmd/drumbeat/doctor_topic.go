@@ -19,7 +19,7 @@ func topicChecks() []check {
 	topics := []string{partFolder, partBroker, partDefinition, partTopics}
 	all := append(slices.Clone(topics), partObjects, partLake, partAlerts)
 	return []check{
-		{name: "epochs", what: "the topics are those that epochs.json and the lake know (T2)", needs: append(slices.Clone(topics), partLake), fleet: checkEpochs},
+		{name: "epochs", what: "the topics are those that the lake remembers (T2)", needs: append(slices.Clone(topics), partLake), fleet: checkEpochs},
 		{name: "arrival-times", what: "clock: wall has a topic that the broker stamps (T1)", needs: topics, fleet: checkStamps},
 		{name: "offsets", what: "the stream's committed offsets lie within the topic", needs: topics, fleet: checkOffsets},
 		{name: "progress", what: "no part is ahead of the one that it reads", needs: all, fleet: checkProgress},
@@ -28,17 +28,17 @@ func topicChecks() []check {
 }
 
 func checkEpochs(_ context.Context, e *exam, p *patient) verdict {
-	restore := fmt.Sprintf("restore epochs.json, broker and objects together from a backup of %s; "+
+	restore := fmt.Sprintf("restore broker and objects together from a backup of %s; "+
 		"if the topic was made anew on purpose, start with `drumbeat run --data %s`", e.dir, e.dir)
 	for _, t := range []topic.Topic{p.telemetry, p.predictions} {
-		before, known := e.epochs[t.Name]
+		before, known := e.remembered[t.Name]
 		if known && (before.ID != t.ID || before.Partitions != t.Partitions) {
-			return found("topic %s has id %.12s and %d partitions, epochs.json remembers %.12s and %d: epoch %d begins",
+			return found("topic %s has id %.12s and %d partitions, the lake remembers %.12s and %d: epoch %d begins",
 				t.Name, t.ID, t.Partitions, before.ID, before.Partitions, t.Epoch).bad("%s", restore)
 		}
 	}
 	if p.lake.Epoch() > p.telemetry.Epoch {
-		return found("the lake holds epoch %d, topic %s is in epoch %d: epochs.json was lost or is an older one",
+		return found("the lake holds epoch %d, topic %s is in epoch %d: objects/topics was lost or is an older one",
 			p.lake.Epoch(), p.telemetry.Name, p.telemetry.Epoch).bad("%s", restore)
 	}
 	return good("%s has %d partitions, epoch %d; the lake is in epoch %d",
@@ -64,7 +64,7 @@ func checkStamps(ctx context.Context, e *exam, p *patient) verdict {
 }
 
 func checkOffsets(ctx context.Context, e *exam, p *patient) verdict {
-	committed, err := topic.Committed(ctx, p.kafka, streamGroup, p.telemetry.Name)
+	committed, err := topic.Committed(ctx, p.kafka, p.streamGroup(), p.telemetry.Name)
 	if err != nil {
 		return e.unreadable(err)
 	}
@@ -73,7 +73,7 @@ func checkOffsets(ctx context.Context, e *exam, p *patient) verdict {
 		return e.unreadable(err)
 	}
 	if ahead := beyond(committed, ends); ahead != "" {
-		return found("group %s committed more than topic %s holds: %s", streamGroup, p.telemetry.Name, ahead).
+		return found("group %s committed more than topic %s holds: %s", p.streamGroup(), p.telemetry.Name, ahead).
 			bad("restore %s whole from a backup: the topic lost records", folderPath(e.dir, brokerDir))
 	}
 	if len(committed) == 0 {

@@ -87,6 +87,7 @@ func openFolder(dir string, create bool) (*folder, error) {
 	return f, nil
 }
 
+// load reads the head. Without the lock nothing is written.
 func (f *folder) load(create bool) error {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
@@ -114,6 +115,9 @@ func (f *folder) load(create bool) error {
 	case form.Format > folderFormat:
 		return fmt.Errorf("open data folder %s: it has format %d, this program knows up to %d: %w",
 			f.dir, form.Format, folderFormat, drumbeat.ErrNewer)
+	case form.Format < folderFormat && f.lock == nil:
+		return fmt.Errorf("open data folder %s: it has format %d, which `drumbeat run` brings to %d: %w",
+			f.dir, form.Format, folderFormat, drumbeat.ErrInvalid)
 	case form.Format < folderFormat:
 		return f.upgrade(root, text)
 	}
@@ -214,7 +218,12 @@ func (f *folder) path(names ...string) string {
 }
 
 // Close lets another process have the folder.
-func (f *folder) Close() error { return f.lock.Close() }
+func (f *folder) Close() error {
+	if f.lock == nil {
+		return nil // it was open beside another process
+	}
+	return f.lock.Close()
+}
 
 // lockFolder makes sure that no other process works in the folder.
 func lockFolder(dir string) (*os.File, error) {

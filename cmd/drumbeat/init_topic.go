@@ -38,13 +38,21 @@ func (c *initCommand) proposeTopic(
 	return propose.FromRecords(ctx, recordsOf(ctx, kafka, name, ends), opts)
 }
 
-// brokerOf reaches the broker of a data folder: that of the daemon that has
+// brokerOf reaches the broker of a data folder: that of its site file, of the daemon that has
 // the folder, or one that is started for as long as it is read.
 func brokerOf(ctx context.Context, p *process, dir string) (topic.Config, func() error, error) {
+	open := func() error { return nil }
+	file, err := loadSite(dir)
+	if err != nil {
+		return topic.Config{}, nil, err
+	}
+	if file.kafka != nil {
+		return file.kafka.Config, open, nil
+	}
 	f, err := openFolder(dir, false)
 	if errors.Is(err, errBusy) {
 		c, err := readControl(dir, err)
-		return topic.Config{Brokers: []string{c.Kafka}}, func() error { return nil }, err
+		return topic.Config{Brokers: []string{c.Kafka}}, open, err
 	}
 	if err != nil {
 		return topic.Config{}, nil, err

@@ -33,6 +33,7 @@ type commands struct {
 	Run         runCommand         `cmd:"" help:"Keep a data folder's fleet running: ingest, score, alert, serve the page."`
 	Init        initCommand        `cmd:"" help:"Propose a fleet folder from CSV files, and say whether they can foretell anything yet."`
 	Import      importCommand      `cmd:"" help:"Bring a fleet's CSV files in, through the topic to gold."`
+	Ingest      ingestCommand      `cmd:"" help:"Share the work of bringing topics into bronze with other processes."`
 	Refine      refineCommand      `cmd:"" help:"Bring silver up to what the topic holds."`
 	Backfill    backfillCommand    `cmd:"" help:"Bring gold up to what silver holds."`
 	Label       labelCommand       `cmd:"" help:"Label the rows of the next training set."`

@@ -276,7 +276,7 @@ func (d *daemon) untilInLake(ctx context.Context) error {
 	defer cancel()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for !reachedAll(d.lake.BronzeProgress(), d.scored.now()) || !reachedAll(d.lake.PredictionProgress(), d.foretold.now()) {
+	for !reachedAll(d.lake.BronzeProgress(), d.scored.now()) || !reachedAll(d.lake.PredictionProgress(d.predictions.Epoch), d.foretold.now()) {
 		select {
 		case <-deadline.Done():
 			return fmt.Errorf("wait for bronze and predictions: %w", deadline.Err())

@@ -14,15 +14,19 @@ const linkLife = time.Hour
 
 // runCommand keeps a data folder's fleet running.
 type runCommand struct {
-	Data   string `required:"" help:"Data folder that import or quickstart made." type:"path"`
+	Data   string `required:"" help:"Data folder that import or quickstart made; with --fleet it is made." type:"path"`
+	Fleet  string `help:"Fleet folder, or name of a ready fleet, to add to the data folder first."`
 	Listen string `default:"127.0.0.1:8080" help:"Address of the page and the API."`
 }
 
 // Run opens everything and runs until it is interrupted.
 func (c *runCommand) Run(ctx context.Context, p *process) error {
-	s, err := openSite(ctx, c.Data, false, p)
+	s, err := openSite(ctx, c.Data, c.Fleet != "", p)
 	if err != nil {
 		return err
+	}
+	if err := c.add(ctx, s); err != nil {
+		return errors.Join(err, s.Close())
 	}
 	h := newHost(s)
 	err = h.open(ctx, c.Listen)
@@ -33,6 +37,18 @@ func (c *runCommand) Run(ctx context.Context, p *process) error {
 		err = h.run(ctx)
 	}
 	return errors.Join(err, s.Close())
+}
+
+// add adds the fleet whose machines begin to send, if one is named.
+func (c *runCommand) add(ctx context.Context, s *site) error {
+	if c.Fleet == "" {
+		return nil
+	}
+	files, err := fleetFiles(c.Fleet)
+	if err == nil {
+		_, err = s.addFleet(ctx, files, nil)
+	}
+	return err
 }
 
 // open opens everything that the running fleet needs.
@@ -55,7 +71,7 @@ func (h *host) announce(ctx context.Context, p *process) error {
 	p.say("page     http://%s", h.listener.Addr())
 	p.say("sign in  %s  (works once, for an hour)", link)
 	for _, d := range h.daemons {
-		p.say("kafka    %s, topic %s", h.broker.Addr(), d.telemetry.Name)
+		p.say("kafka    %s, topic %s", h.brokers(), d.telemetry.Name)
 		if d.scorer.Champion() == nil {
 			p.say("%s: %s: `drumbeat train --data %s --fleet %s --promote-first` makes the first",
 				d.def.Name, serve.ErrNoModel, h.dir, d.def.Name)

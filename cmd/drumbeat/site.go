@@ -21,8 +21,8 @@ import (
 	"drumbeat/web"
 )
 
-// partitions of an embedded fleet topic: enough that two cores work side by
-// side, few enough that small batches stay whole.
+// partitions of a fleet topic, unless the site file says otherwise: enough
+// that two cores work side by side, few enough that small batches stay whole.
 const partitions = 4
 
 // site is a data folder with every part open that its fleets share, and the
@@ -33,7 +33,7 @@ type site struct {
 	log  *slog.Logger
 
 	objects  objstore.Store
-	broker   *embedded.Broker
+	broker   *embedded.Broker // nil with a Kafka of the site's own
 	kafka    topic.Config
 	epochs   *topic.Epochs
 	registry *local.Registry
@@ -72,15 +72,20 @@ func (s *site) open(ctx context.Context) error {
 	return nil
 }
 
+// openBroker reaches the broker that the site file names, or starts the
+// embedded one.
 func (s *site) openBroker(ctx context.Context) error {
+	if s.file.kafka != nil {
+		s.kafka = s.file.kafka.Config
+		return topic.Reach(ctx, s.kafka)
+	}
 	broker, err := embedded.Start(ctx, s.path(brokerDir), "", s.log)
 	if err != nil {
 		return fmt.Errorf("start the embedded broker: %w", err)
 	}
 	s.broker, s.kafka = broker, broker.Config()
 	s.closers = append(s.closers, broker.Close)
-	s.epochs, err = topic.OpenEpochs(s.path("epochs.json"))
-	return err
+	return nil
 }
 
 func (s *site) openRegistry(ctx context.Context) error {
@@ -121,6 +126,19 @@ func (s *site) openDepots(ctx context.Context) error {
 	}
 	return nil
 }
+
+// incarnation tells the starts of an embedded broker apart, for transactional
+// ids; with another broker an id stays, so that a newer process fences an
+// older one.
+func (s *site) incarnation() string {
+	if s.broker == nil {
+		return ""
+	}
+	return "-" + s.broker.Incarnation()
+}
+
+// brokers is where clients find the broker.
+func (s *site) brokers() string { return strings.Join(s.kafka.Brokers, ",") }
 
 // addFleet makes a fleet's part of the folder, unless it is there, and opens
 // it.

@@ -7,6 +7,7 @@ import (
 	"drumbeat/fleet/strict"
 	"drumbeat/objstore/fs"
 	"drumbeat/objstore/s3"
+	"drumbeat/topic"
 )
 
 // objectsSection reads the site file's `objects:`: where tables and model
@@ -38,14 +39,14 @@ func (s *site) openObjects(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("open the lake's bucket (%s: objects): %w", siteName, err)
 		}
-		s.objects = store
+		s.objects, s.epochs = store, topic.NewEpochs(store)
 		return nil
 	}
 	store, err := fs.Open(s.path(objectDir))
 	if err != nil {
 		return fmt.Errorf("open the lake's folder: %w", err)
 	}
-	s.objects = store
+	s.objects, s.epochs = store, topic.NewEpochs(store)
 	s.closers = append(s.closers, store.Close)
 	return nil
 }

@@ -18,7 +18,8 @@ const siteName = "site.yaml"
 
 // siteFile is what it says. The zero value is the embedded default.
 type siteFile struct {
-	objects *s3.Config // nil: a folder
+	objects *s3.Config    // nil: a folder
+	kafka   *kafkaSection // nil: the embedded broker
 }
 
 // loadSite reads a data folder's site file, if there is one.
@@ -42,6 +43,7 @@ func readSite(fsys fs.FS) (siteFile, error) {
 	}
 	root := file.Root().Map()
 	site.objects = objectsSection(root.Get("objects"))
+	site.kafka = readKafka(root.Get("kafka"))
 	root.Close()
 	return site, file.Err()
 }

@@ -300,7 +300,7 @@ func (d *depot) progressOf(ctx context.Context) (p reach, err error) {
 	if d.lake.Epoch() == d.telemetry.Epoch { // else all that is known is of another topic (T2)
 		p.silver, p.bronze = d.lake.SilverProgress(), d.lake.BronzeProgress()
 	}
-	if p.streamed, err = topic.Committed(ctx, d.kafka, streamGroup, d.telemetry.Name); err != nil {
+	if p.streamed, err = topic.Committed(ctx, d.kafka, d.streamGroup(), d.telemetry.Name); err != nil {
 		return p, err
 	}
 	p.ends, err = topic.Ends(ctx, d.kafka, d.telemetry.Name)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"strconv"
@@ -25,8 +26,11 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	way := produce
-	if os.Getenv(childWay) == "transactions" {
+	switch os.Getenv(childWay) {
+	case "transactions":
 		way = transact
+	case "once":
+		way = onceEach
 	}
 	fmt.Fprintln(os.Stderr, way(context.Background(), dir)) // only an error ends it
 	os.Exit(1)
@@ -38,10 +42,7 @@ func child(ctx context.Context, dir string) (*embedded.Broker, topic.Topic, erro
 	if err != nil {
 		return nil, topic.Topic{}, err
 	}
-	epochs, err := topic.OpenEpochs("")
-	if err != nil {
-		return nil, topic.Topic{}, err
-	}
+	epochs := topic.NewEpochs(nil)
 	made, err := topic.Ensure(ctx, b.Config(), topic.Spec{Name: "laundry", Partitions: 3, CreateTime: true}, epochs)
 	return b, made, err
 }
@@ -103,6 +104,47 @@ func transact(ctx context.Context, dir string) error {
 			return err
 		}
 	}
+}
+
+// onceEach writes ten records and an offset again and again as to a broker
+// without transactions, going on from the committed offset.
+func onceEach(ctx context.Context, dir string) error {
+	b, _, err := child(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return writeOnce(ctx, b, math.MaxInt64)
+}
+
+// writeOnce goes on up to an offset.
+func writeOnce(ctx context.Context, b *embedded.Broker, until int64) error {
+	cfg := b.Config()
+	cfg.EventHubs = true
+	spec := topic.Spec{Name: "source", Partitions: 1, CreateTime: true}
+	source, err := topic.Ensure(ctx, cfg, spec, topic.NewEpochs(nil))
+	if err != nil {
+		return err
+	}
+	w, err := topic.NewTxnWriter(ctx, cfg, "once")
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	committed, err := topic.Committed(ctx, cfg, "g", source.Name)
+	if err != nil {
+		return err
+	}
+	for n := committed[0]; n < until; n++ {
+		records := make([]topic.Record, 10)
+		for i := range records {
+			id := fmt.Sprintf("%d/%d", n, i)
+			records[i] = topic.Record{Topic: "laundry", Key: id, Value: []byte(id), Headers: map[string]string{topic.HeaderID: id}}
+		}
+		if err := w.WriteTxn(ctx, records, topic.Commit{Group: "g", Topic: source, Offsets: map[int32]int64{0: n + 1}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // killed runs a child until it has said so many lines, kills it as kill -9

@@ -9,10 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"drumbeat"
+	"drumbeat/objstore"
+	"drumbeat/objstore/memory"
 	"drumbeat/topic"
 	"drumbeat/topic/embedded"
 	"drumbeat/topic/topictest"
@@ -39,21 +42,15 @@ func closed(t *testing.T, c io.Closer) {
 
 func TestEmbeddedKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	b, err := topictest.Kafka(open(t, t.TempDir()).Config())
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := topictest.Kafka(open(t, t.TempDir()).Config())
 	topictest.Run(t, b)
 }
 
 // filled starts a broker with a topic of n records and committed offsets.
-func filled(t *testing.T, dir string, n int) (*embedded.Broker, topic.Topic, []topic.Record) {
+func filled(t *testing.T, dir string, store objstore.Store, n int) (*embedded.Broker, topic.Topic, []topic.Record) {
 	t.Helper()
 	b := open(t, dir)
-	epochs, err := topic.OpenEpochs(filepath.Join(dir, "epochs.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	epochs := topic.NewEpochs(store)
 	made, err := topic.Ensure(t.Context(), b.Config(), topic.Spec{Name: "laundry", Partitions: 2, CreateTime: true}, epochs)
 	if err != nil {
 		t.Fatal(err)
@@ -75,8 +72,8 @@ func filled(t *testing.T, dir string, n int) (*embedded.Broker, topic.Topic, []t
 
 func TestAReopenedFolderHoldsRecordsOffsetsAndEpoch(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	first, made, want := filled(t, dir, 100)
+	dir, store := t.TempDir(), memory.New(time.Now)
+	first, made, want := filled(t, dir, store, 100)
 	closed(t, first)
 	closed(t, first) // again
 
@@ -84,10 +81,7 @@ func TestAReopenedFolderHoldsRecordsOffsetsAndEpoch(t *testing.T) {
 	if first.Incarnation() == second.Incarnation() {
 		t.Error("both starts have the same incarnation")
 	}
-	epochs, err := topic.OpenEpochs(filepath.Join(dir, "epochs.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	epochs := topic.NewEpochs(store)
 	again, err := topic.Ensure(t.Context(), second.Config(), topic.Spec{Name: "laundry", Partitions: 2, CreateTime: true}, epochs)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +147,7 @@ func TestAFolderServesOneProcessAndOneMachineOnly(t *testing.T) {
 func TestADamagedFolderIsAnError(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	b, _, _ := filled(t, dir, 10)
+	b, _, _ := filled(t, dir, memory.New(time.Now), 10)
 	closed(t, b)
 	if err := os.WriteFile(filepath.Join(dir, "topics.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)

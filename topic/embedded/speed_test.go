@@ -21,7 +21,7 @@ func BenchmarkProduce(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer broker.Close()
-	epochs, _ := topic.OpenEpochs("")
+	epochs := topic.NewEpochs(nil)
 	made, err := topic.Ensure(ctx, broker.Config(), topic.Spec{Name: "laundry", Partitions: 4, CreateTime: true}, epochs)
 	if err != nil {
 		b.Fatal(err)

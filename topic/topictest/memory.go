@@ -267,4 +267,6 @@ func (r *memoryReader) Drained(partition int32) bool {
 	return l != nil && int(partition) < len(l.partitions) && r.next[partition] >= int64(len(l.partitions[partition]))
 }
 
+func (*memoryReader) Lost() []topic.Lost { return nil }
+
 func (*memoryReader) Close() {}

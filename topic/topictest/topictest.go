@@ -39,11 +39,8 @@ type TxnWriter interface {
 }
 
 // Kafka returns a broker reached over the Kafka protocol.
-func Kafka(cfg topic.Config) (Broker, error) {
-	epochs, err := topic.OpenEpochs("")
-	if err != nil {
-		return Broker{}, err
-	}
+func Kafka(cfg topic.Config) Broker {
+	epochs := topic.NewEpochs(nil)
 	return Broker{
 		Ensure: func(ctx context.Context, spec topic.Spec) (topic.Topic, error) {
 			return topic.Ensure(ctx, cfg, spec, epochs)
@@ -57,7 +54,7 @@ func Kafka(cfg topic.Config) (Broker, error) {
 		Committed: func(ctx context.Context, group, name string) (map[int32]int64, error) {
 			return topic.Committed(ctx, cfg, group, name)
 		},
-	}, nil
+	}
 }
 
 // patience is how long a test waits for what must come.
@@ -99,13 +96,7 @@ type fixture struct {
 
 func newFixture(t *testing.T, b Broker) *fixture {
 	t.Helper()
-	name := fmt.Sprintf("test-%d-%s", time.Now().UnixNano(), strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' {
-			return r
-		}
-		return -1
-	}, t.Name()[strings.LastIndex(t.Name(), "/")+1:]))
-	made, err := b.Ensure(t.Context(), topic.Spec{Name: name, Partitions: 3, CreateTime: true})
+	made, err := b.Ensure(t.Context(), topic.Spec{Name: freshName(t), Partitions: 3, CreateTime: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +106,17 @@ func newFixture(t *testing.T, b Broker) *fixture {
 	}
 	t.Cleanup(w.Close)
 	return &fixture{Broker: b, topic: made, write: w}
+}
+
+// freshName returns a name that no topic has yet.
+func freshName(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("test-%d-%s", time.Now().UnixNano(), strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r
+		}
+		return -1
+	}, t.Name()[strings.LastIndex(t.Name(), "/")+1:]))
 }
 
 func (f *fixture) records(n int, values string) []topic.Record {
