@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	db "drumbeat"
 	"drumbeat/fleet"
 	"drumbeat/fleets"
@@ -151,20 +154,7 @@ func sendWhile(t *testing.T, kafka *kafkatest.Broker, disturb func(*rand.Rand)) 
 	sent := int64(0)
 	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	for round := 0; ; round++ {
-		at := start.Add(time.Duration(round) * time.Minute)
-		records := make([]topic.Record, machines)
-		for i := range records {
-			id := fmt.Sprintf("W-%03d", i)
-			records[i] = topic.Record{
-				Topic: "laundry", Key: id, Type: "reading", Time: db.At(at),
-				Value: fmt.Appendf(nil, `{"machine_id":%q,"timestamp":%q,"power_kw":3.5}`, id, at.Format(time.RFC3339)),
-			}
-			if round == 0 {
-				records[i].Type = "machine"
-				records[i].Value = fmt.Appendf(nil, `{"machine_id":%q,"location":"north","model_year":2019}`, id)
-			}
-		}
-		if err := w.Write(t.Context(), records); err != nil {
+		if err := w.Write(t.Context(), roundOf(machines, round, start)); err != nil {
 			t.Fatal(err)
 		}
 		sent += machines
@@ -174,6 +164,25 @@ func sendWhile(t *testing.T, kafka *kafkatest.Broker, disturb func(*rand.Rand)) 
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// roundOf makes a reading of each machine, a minute after the round before; in
+// round 0 it declares them.
+func roundOf(machines, round int, start time.Time) []topic.Record {
+	at := start.Add(time.Duration(round) * time.Minute)
+	records := make([]topic.Record, machines)
+	for i := range records {
+		id := fmt.Sprintf("W-%03d", i)
+		records[i] = topic.Record{
+			Topic: "laundry", Key: id, Type: "reading", Time: db.At(at),
+			Value: fmt.Appendf(nil, `{"machine_id":%q,"timestamp":%q,"power_kw":3.5}`, id, at.Format(time.RFC3339)),
+		}
+		if round == 0 {
+			records[i].Type = "machine"
+			records[i].Value = fmt.Appendf(nil, `{"machine_id":%q,"location":"north","model_year":2019}`, id)
+		}
+	}
+	return records
 }
 
 // disturbMembers starts members and kills, stops and ends them, for a while.
@@ -263,5 +272,64 @@ func checkBucket(t *testing.T, endpoint string, sent int64) {
 	t.Logf("sent %d, in bronze %d, lost %d, doubled %d", sent, len(seen), sent-int64(len(seen)), rows-int64(len(seen)))
 	if rows != sent || int64(len(seen)) != sent {
 		t.Errorf("%d rows at %d positions of %d records", rows, len(seen), sent)
+	}
+}
+
+// sendRounds writes rounds of readings of ten machines, in the first round
+// their declarations.
+func sendRounds(t *testing.T, cfg topic.Config, from, until int) {
+	t.Helper()
+	w, err := topic.NewWriter(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	for round := from; round < until; round++ {
+		if err := w.Write(t.Context(), roundOf(10, round, start)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestATopicThatChangesBeginsAnEpoch adds partitions to a topic, and makes it
+// anew with others: nothing is read twice in the first case, and what is sent
+// again in the second is a duplicate (T2, T3).
+func TestATopicThatChangesBeginsAnEpoch(t *testing.T) {
+	kafka := kafkatest.Start(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.Plain().Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	dir := onKafka(t, fmt.Sprintf("kafka: {brokers: ['%s'], partitions: 3}\n", kafka.Plain().Brokers[0]))
+	stop := runWith(t, dir, "--fleet", "laundry")
+	sendRounds(t, kafka.Plain(), 0, 31)
+	rowsOf(t, dir, "silver_readings", 300)
+	stop()
+
+	if added, err := admin.CreatePartitions(t.Context(), 4, "laundry"); err != nil || added.Error() != nil {
+		t.Fatal(err, added.Error())
+	}
+	sendRounds(t, kafka.Plain(), 31, 41)
+	stop = run(t, dir)
+	rowsOf(t, dir, "silver_readings", 400)
+	rowsOf(t, dir, "bronze", 410)
+	rowsOf(t, dir, "silver_aside", 0)
+	stop()
+
+	if _, err := admin.DeleteTopic(t.Context(), "laundry"); err != nil {
+		t.Fatal(err)
+	}
+	stop = run(t, dir)
+	sendRounds(t, kafka.Plain(), 0, 51)
+	rowsOf(t, dir, "silver_readings", 500)
+	rowsOf(t, dir, "bronze", 410+510)
+	rowsOf(t, dir, "silver_machines", 10)
+	rowsOf(t, dir, "silver_aside", 410)
+	stop()
+	if text := string(said(t, "doctor", "--data", dir)); !strings.Contains(text, "epoch 2; the lake is in epoch 2") {
+		t.Errorf("doctor does not know the third epoch:\n%s", text)
 	}
 }

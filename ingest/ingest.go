@@ -46,7 +46,7 @@ type OpenReader func(ctx context.Context, from map[int32]int64) (topic.Reader, e
 type Config struct {
 	Fleet *fleet.Fleet
 	Lake  *lake.Lake
-	Epoch int32 // of the topic (T2)
+	Topic topic.Topic
 	Open  OpenReader
 	// Follow joins a consumer group, if partitions are to be shared with other
 	// processes; then Run reads what the group gives it. Nil: Run reads all.
@@ -283,7 +283,7 @@ func (in *Ingester) lose(ctx context.Context, lost []topic.Lost) {
 			in.due = time.Now().Add(in.cfg.Flush)
 		}
 		in.bronze.Lost = append(in.bronze.Lost, lake.Lost{
-			Position: drumbeat.Position{Epoch: in.cfg.Epoch, Partition: l.Partition, Offset: l.From},
+			Position: drumbeat.Position{Epoch: in.cfg.Topic.Epoch, Partition: l.Partition, Offset: l.From},
 			Until:    l.Until, After: newest, Noticed: drumbeat.At(time.Now()),
 		})
 		in.next[l.Partition] = l.Until

@@ -25,6 +25,7 @@ import (
 type records []topic.Record
 
 type reader struct {
+	lost []topic.Lost
 	all  records
 	next int64
 }
@@ -37,7 +38,11 @@ func (r *reader) Poll(context.Context) ([]topic.Record, error) {
 
 func (r *reader) Drained(int32) bool { return r.next >= int64(len(r.all)) }
 
-func (*reader) Lost() []topic.Lost { return nil }
+func (r *reader) Lost() []topic.Lost {
+	lost := r.lost
+	r.lost = nil
+	return lost
+}
 
 func (r *reader) Close() {}
 
@@ -241,5 +246,39 @@ func TestADeadLetterThatIsRedrivenIsJudgedByWhenItFirstArrived(t *testing.T) {
 	redriven, err := l.Redriven(t.Context())
 	if err != nil || len(redriven) != 1 || !redriven[drumbeat.Position{}] {
 		t.Errorf("redriven: %v, %v, want position 0/0/0/0", redriven, err)
+	}
+}
+
+func TestRecordsThatWereGoneAreADatedGap(t *testing.T) {
+	def, l := laundry(t)
+	all := sent()
+	open := func(context.Context, map[int32]int64) (topic.Reader, error) {
+		return &reader{all: all, next: 5, lost: []topic.Lost{{From: 2, Until: 5}}}, nil
+	}
+	before := drumbeat.At(time.Now())
+	first := ingester(t, def, l, all[:2])
+	if err := first.Drain(t.Context(), map[int32]int64{0: 2}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // told again, it is the same gap
+		in, err := ingest.New(t.Context(), ingest.Config{Fleet: def, Lake: l, Open: open, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := in.Drain(t.Context(), map[int32]int64{0: int64(len(all))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost, err := l.AllLost(t.Context())
+	if err != nil || len(lost) != 1 || lost[0].Position.Offset != 2 || lost[0].Until != 5 || lost[0].Records() != 3 || lost[0].Noticed < before {
+		t.Errorf("lost %+v, %v", lost, err)
+	}
+	counts, err := l.Counts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// T8 with the gap: records sent = bronze + dead letters + lost.
+	if got := counts.Rows["bronze"] + counts.Rows["dead_letters"] + lost[0].Records(); got != int64(len(all)) {
+		t.Errorf("%v and 3 lost of %d records", counts.Rows, len(all))
 	}
 }

@@ -25,6 +25,8 @@ type Spec struct {
 	// kept, as simulation and import need. Otherwise the broker stamps
 	// arrival itself (T1).
 	CreateTime bool
+	// Grown may be nil: then partitions that were added are an error.
+	Grown Grown
 }
 
 // Ensure makes the topic unless it exists, sees that its settings are the ones
@@ -55,8 +57,7 @@ func Ensure(ctx context.Context, cfg Config, spec Spec, epochs *Epochs) (Topic, 
 	if err != nil {
 		return Topic{}, explain(cfg, doing, err)
 	}
-	found.Epoch, err = epochs.Observe(ctx, spec.Name, found.ID, found.Partitions)
-	return found, err
+	return epochs.Observe(ctx, found, spec.Grown)
 }
 
 // find asks the broker itself: the client's memory may be older than a topic

@@ -34,7 +34,15 @@ type Incarnation struct {
 	Format     int    `json:"format"`
 	ID         string `json:"id"`
 	Partitions int32  `json:"partitions"`
+	// Begin is where its partitions begin, of those that do not at 0: what
+	// stands before was read in the epoch before.
+	Begin map[int32]int64 `json:"begin,omitempty"`
 }
+
+// Grown is called when partitions were added to a topic, before an epoch
+// begins with that: it reads the topic as it was to its end, and returns that
+// end, where the new epoch begins (T2).
+type Grown func(ctx context.Context, before Topic) (map[int32]int64, error)
 
 // NewEpochs returns the epochs that a store holds; with nil nothing is kept,
 // which suits tests.
@@ -42,33 +50,38 @@ func NewEpochs(store objstore.Store) *Epochs {
 	return &Epochs{store: store, seen: map[string][]Incarnation{}}
 }
 
-// Observe returns the epoch of a topic that has this id and this number of
-// partitions, and durably remembers both if they are new. What a broker tells
-// of an incarnation that is gone already, as one does that lags behind, is
-// drumbeat.ErrConflict.
-func (e *Epochs) Observe(ctx context.Context, name, id string, partitions int32) (int32, error) {
+// Observe returns a topic with its epoch and where that begins, and durably
+// remembers its id and its number of partitions if they are new. What a broker
+// tells of an incarnation that is gone already, as one does that lags behind,
+// is drumbeat.ErrConflict.
+func (e *Epochs) Observe(ctx context.Context, found Topic, grown Grown) (Topic, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := Incarnation{Format: epochFormat, ID: id, Partitions: partitions}
+	now := Incarnation{Format: epochFormat, ID: found.ID, Partitions: found.Partitions}
 	for {
-		epoch := len(e.seen[name]) - 1
-		if epoch >= 0 && e.seen[name][epoch] == now {
-			return int32(epoch), nil //nolint:gosec // a topic is not made anew so often
+		before := e.seen[found.Name]
+		if at := len(before) - 1; at >= 0 && before[at].ID == now.ID && before[at].Partitions == now.Partitions {
+			return before[at].topic(found.Name, at), nil
 		}
-		fresh, err := e.load(ctx, name)
+		fresh, err := e.load(ctx, found.Name)
 		if err != nil {
-			return 0, fmt.Errorf("read the epochs of topic %s: %w", name, err)
+			return found, fmt.Errorf("read the epochs of topic %s: %w", found.Name, err)
 		}
 		if fresh {
 			continue // others have seen more
 		}
-		if err := now.follows(e.seen[name]); err != nil {
-			return 0, fmt.Errorf("observe topic %s: %w", name, err)
+		if err := now.follow(ctx, found.Name, before, grown); err != nil {
+			return found, fmt.Errorf("observe topic %s: %w", found.Name, err)
 		}
-		if err := e.create(ctx, name, now); err != nil {
-			return 0, fmt.Errorf("remember epoch %d of topic %s: %w", epoch+1, name, err)
+		if err := e.create(ctx, found.Name, now); err != nil {
+			return found, fmt.Errorf("remember epoch %d of topic %s: %w", len(before), found.Name, err)
 		}
 	}
+}
+
+// topic returns a topic as it was in an epoch.
+func (i *Incarnation) topic(name string, epoch int) Topic {
+	return Topic{Name: name, ID: i.ID, Partitions: i.Partitions, Epoch: int32(epoch), Begin: i.Begin} //nolint:gosec // a topic is not made anew so often
 }
 
 // Known returns the incarnations of a topic by their epochs, none if it was
@@ -82,14 +95,26 @@ func (e *Epochs) Known(ctx context.Context, name string) ([]Incarnation, error) 
 	return e.seen[name], nil
 }
 
-// follows says whether an incarnation can come after these.
-func (i Incarnation) follows(before []Incarnation) error {
+// follow sees that an incarnation can come after these, and where it begins.
+func (i *Incarnation) follow(ctx context.Context, name string, before []Incarnation, grown Grown) error {
 	for at := range before {
 		newest := at == len(before)-1
 		if i.ID == before[at].ID && i.ID != "" && (!newest || i.Partitions <= before[at].Partitions) {
 			return fmt.Errorf("a broker tells of id %.12s with %d partitions, which epoch %d had; epoch %d has %.12s with %d; try again when it has caught up: %w",
 				i.ID, i.Partitions, at, len(before)-1, before[len(before)-1].ID, before[len(before)-1].Partitions, drumbeat.ErrConflict)
 		}
+	}
+	last := len(before) - 1
+	if last < 0 || i.ID != before[last].ID || i.ID == "" {
+		return nil
+	}
+	if grown == nil {
+		return fmt.Errorf("it has %d partitions and had %d: nobody but Drumbeat writes it, so nobody adds partitions; make it anew with %d: %w",
+			i.Partitions, before[last].Partitions, before[last].Partitions, drumbeat.ErrConflict)
+	}
+	var err error
+	if i.Begin, err = grown(ctx, before[last].topic(name, last)); err != nil {
+		return fmt.Errorf("read what it held before partitions were added: %w", err)
 	}
 	return nil
 }

@@ -82,6 +82,9 @@ type Topic struct {
 	ID         string // the broker's, in hex; another one after the topic was made anew
 	Partitions int32
 	Epoch      int32
+	// Begin is where its partitions begin in this epoch, of those that do not
+	// at 0.
+	Begin map[int32]int64
 }
 
 // From says which offsets of a topic to read from, by partition; a partition
@@ -91,11 +94,11 @@ type From struct {
 	Offsets map[int32]int64
 }
 
-// Start returns the offsets at which t begins: 0 for each partition.
+// Start returns the offset at which each partition of t begins.
 func (t Topic) Start() map[int32]int64 {
 	offsets := make(map[int32]int64, t.Partitions)
 	for p := range t.Partitions {
-		offsets[p] = 0
+		offsets[p] = t.Begin[p]
 	}
 	return offsets
 }

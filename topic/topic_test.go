@@ -55,7 +55,7 @@ func TestTheEpochRisesWhenATopicIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	store := memory.New(time.Now)
-	spec := topic.Spec{Name: "laundry", Partitions: 2, CreateTime: true}
+	spec := topic.Spec{Name: "laundry", Partitions: 2, CreateTime: true, Grown: ended}
 	ensure := func(want int32) topic.Topic {
 		t.Helper()
 		made, err := topic.Ensure(t.Context(), b.Config(), spec, topic.NewEpochs(store))

@@ -105,11 +105,13 @@ func (d *depot) openTopics(ctx context.Context, name drumbeat.FleetName) (err er
 	if d.file.kafka != nil {
 		spec.Partitions = d.file.kafka.partitions
 	}
+	spec.Grown = d.drain
 	d.telemetry, err = topic.Ensure(ctx, d.kafka, spec, d.epochs)
 	if err != nil {
 		return err
 	}
 	spec.Name += ".predictions"
+	spec.Grown = nil
 	d.predictions, err = topic.Ensure(ctx, d.kafka, spec, d.epochs)
 	return err
 }

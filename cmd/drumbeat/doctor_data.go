@@ -10,6 +10,7 @@ import (
 
 	"drumbeat"
 	"drumbeat/fleet"
+	"drumbeat/lake"
 )
 
 // dataChecks look at what the data says.
@@ -17,6 +18,7 @@ func dataChecks() []check {
 	needs := []string{partFolder, partObjects, partDefinition, partLake}
 	return []check{
 		{name: "dead-letters", what: "records that could not be taken in, and why", needs: needs, fleet: checkDeadLetters},
+		{name: "lost-records", what: "records that the topic let go of before they were read", needs: needs, fleet: checkLost},
 		{name: "set-aside", what: "items that were late, doubled, rejected or from the future", needs: needs, fleet: checkAside},
 		{name: "event-times", what: "no reading is newer than its arrival or the wall clock (T5)", needs: needs, fleet: checkEventTimes},
 		{name: "silent-machines", what: "machines in the logs or the list that never sent a reading", needs: needs, fleet: checkNeverSent},
@@ -60,6 +62,44 @@ func checkDeadLetters(ctx context.Context, e *exam, p *patient) verdict {
 		return v.but("%s", mend)
 	}
 	return v
+}
+
+// lostFor is how long lost records are a fault: the usual longest window, in
+// which they are missing.
+const lostFor = 7 * 24 * time.Hour
+
+func checkLost(ctx context.Context, e *exam, p *patient) verdict {
+	lost, err := p.lake.AllLost(ctx)
+	if err != nil {
+		return e.unreadable(err)
+	}
+	if len(lost) == 0 {
+		return good("none")
+	}
+	v := found("%s", lostText(lost))
+	if fresh := recentlyLost(lost, e.now()); len(fresh) == 0 {
+		return v
+	}
+	return v.bad("keep records in the topic for longer than the longest outage (retention.ms), and send again what machines or gateways still have")
+}
+
+// recentlyLost returns the gaps that windows still miss.
+func recentlyLost(lost []lake.Lost, now time.Time) []lake.Lost {
+	return slices.DeleteFunc(slices.Clone(lost), func(l lake.Lost) bool { return now.Sub(l.Noticed.Std()) > lostFor })
+}
+
+func lostText(lost []lake.Lost) string {
+	records := int64(0)
+	for i := range lost {
+		records += lost[i].Records()
+	}
+	last := &lost[len(lost)-1]
+	after := ""
+	if last.After != drumbeat.NoTime {
+		after = ", after " + momentText(last.After)
+	}
+	return fmt.Sprintf("%d records in %d gaps were gone from the topic before they were read; the last gap: offsets %d to %d of partition %d%s, noticed %s",
+		records, len(lost), last.Position.Offset, last.Until-1, last.Position.Partition, after, momentText(last.Noticed))
 }
 
 func total(counts map[string]int64) int64 {

@@ -232,6 +232,13 @@ func TestDoctorFindsFaultsOfData(t *testing.T) {
 				}
 				return d.lake.AppendBronze(ctx, nil, letters, at)
 			})},
+		{name: "records were lost", check: "lost-records", state: stateFail, found: "7 records in 1 gaps", spoil: within(
+			func(ctx context.Context, d *depot) error {
+				at, _ := next(d)
+				b := d.lake.NewBronze()
+				b.Lost = []lake.Lost{{Position: at, Until: at.Offset + 7, After: drumbeat.NoTime, Noticed: drumbeat.At(time.Now())}}
+				return b.Append(ctx, lake.Progress{at.Partition: at.Offset + 7})
+			})},
 		{name: "many readings are late", check: "set-aside", state: stateWarn, found: "more than 2 % late", spoil: within(
 			func(ctx context.Context, d *depot) error {
 				at, progress := next(d)

@@ -100,7 +100,7 @@ func openIngester(ctx context.Context, s *site, name drumbeat.FleetName) (*inges
 		return nil, nil, err
 	}
 	in, err := ingest.New(ctx, ingest.Config{
-		Fleet: d.def, Lake: d.lake, Epoch: d.telemetry.Epoch, Open: d.reader(d.telemetry), Follow: d.followers(), Log: d.log,
+		Fleet: d.def, Lake: d.lake, Topic: d.telemetry, Open: d.reader(d.telemetry), Follow: d.followers(), Log: d.log,
 	})
 	return in, d, err
 }

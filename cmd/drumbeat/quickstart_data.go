@@ -320,39 +320,13 @@ func (d *daemon) histories(ctx context.Context, partition int32) (map[drumbeat.M
 	return all, err
 }
 
-// beginEpoch brings the lake to the epoch of the topic: what it holds of the
-// epoch before goes to silver and gold first (T2).
-func (d *daemon) beginEpoch(ctx context.Context) error {
-	d.lake.SetHome(func(machine drumbeat.MachineID) int32 {
-		return topic.PartitionOf(string(machine), d.telemetry.Partitions)
-	})
-	if d.telemetry.Epoch <= d.lake.Epoch() {
-		return nil
-	}
-	refiner, err := refine.New(ctx, d.def, d.lake, d.log)
-	if err != nil {
-		return err
-	}
-	if _, err := refiner.Run(ctx); err != nil {
-		return fmt.Errorf("refine what the epoch before left: %w", err)
-	}
-	backfill, err := materialize.NewBackfill(ctx, d.lake, d.view)
-	if err != nil {
-		return err
-	}
-	if _, err := backfill.Run(ctx); err != nil {
-		return fmt.Errorf("materialize what the epoch before left: %w", err)
-	}
-	return d.lake.UseEpoch(d.telemetry.Epoch)
-}
-
 // openData opens the verbs that carry the lake.
 func (d *daemon) openData(ctx context.Context) (err error) {
 	if err := d.beginEpoch(ctx); err != nil {
 		return err
 	}
 	d.ingester, err = ingest.New(ctx, ingest.Config{
-		Fleet: d.def, Lake: d.lake, Epoch: d.telemetry.Epoch, Open: d.reader(d.telemetry), Follow: d.followers(), Log: d.log,
+		Fleet: d.def, Lake: d.lake, Topic: d.telemetry, Open: d.reader(d.telemetry), Follow: d.followers(), Log: d.log,
 		Flush: min(d.copyEvery, ingest.DefaultFlush),
 	})
 	if err != nil {

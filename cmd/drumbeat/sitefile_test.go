@@ -7,6 +7,7 @@ import (
 
 	"drumbeat/fleet/strict"
 	"drumbeat/objstore/s3"
+	"drumbeat/topic"
 )
 
 func TestASiteFileIsReadStrictly(t *testing.T) {
@@ -57,5 +58,47 @@ func TestTheSectionObjectsNamesABucket(t *testing.T) {
 	_, err = readSite(fstest.MapFS{siteName: {Data: []byte("objects: {s3: {buckt: lake}}\n")}})
 	if err == nil || !strings.Contains(err.Error(), `did you mean "bucket"`) || !strings.Contains(err.Error(), "endpoint") {
 		t.Errorf("got %v, want the unknown word, and what is missing", err)
+	}
+}
+
+func TestTheSectionKafkaNamesABroker(t *testing.T) {
+	t.Setenv("DRUMBEAT_TEST_SECRET", "Endpoint=sb://x/;SharedAccessKey=k")
+	read := func(text string) (*kafkaSection, error) {
+		t.Helper()
+		site, err := readSite(fstest.MapFS{siteName: {Data: []byte("kafka: " + text + "\n")}})
+		return site.kafka, err
+	}
+	k, err := read("{brokers: ['a:1', 'b:2'], partitions: 12, tls: {}, sasl: {mechanism: scram-sha-256, user: u, password_env: DRUMBEAT_TEST_SECRET}, compression: lz4}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(k.Brokers) != 2 || k.partitions != 12 || k.TLS == nil || k.SASL.Mechanism != topic.ScramSHA256 || k.SASL.User != "u" || k.Compression != topic.LZ4 || k.EventHubs {
+		t.Errorf("got %+v", k)
+	}
+	k, err = read("{profile: event_hubs, brokers: ['a:9093'], connection_string_env: DRUMBEAT_TEST_SECRET}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.TLS == nil || k.SASL.Mechanism != topic.Plain || k.SASL.User != "$ConnectionString" || k.Compression != topic.NoCompression || !k.EventHubs || k.partitions != partitions {
+		t.Errorf("got %+v", k)
+	}
+	for text, want := range map[string]string{
+		"{}":                                   `"brokers" is missing`,
+		"{brokers: []}":                        "at least one host:port",
+		"{brokers: ['a:1'], compressin: lz4}":  `did you mean "compression"`,
+		"{brokers: ['a:1'], compression: lz5}": `did you mean "lz4"`,
+		"{brokers: ['a:1'], sasl: {mechanism: plain, user: u, password_env: DRUMBEAT_TEST_SECRET}}":                                                   "in the clear",
+		"{brokers: ['a:1'], tls: {ca_file: /nowhere}}":                                                                                                "cannot be read",
+		"{brokers: ['a:1'], tls: {cert_file: /nowhere, key_file: /nowhere}}":                                                                          "no certificate of a client",
+		"{brokers: ['a:1'], partitions: 0}":                                                                                                           "partitions",
+		"{profile: event_hubs, brokers: ['a:1'], connection_string: secret}":                                                                          "a secret does not stand in this file",
+		"{profile: event_hubs, brokers: ['a:1'], connection_string_env: DRUMBEAT_TEST_SECRET, sasl: {mechanism: plain, user: u, in_the_clear: true}}": "leave one of the two out",
+	} {
+		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+	if _, err := read("{brokers: ['a:1'], sasl: {mechanism: plain, user: u, in_the_clear: true, password_env: DRUMBEAT_TEST_SECRET}}"); err != nil {
+		t.Errorf("a network that is trusted: %v", err)
 	}
 }

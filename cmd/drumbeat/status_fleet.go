@@ -23,6 +23,7 @@ type fleetStatus struct {
 	Fleet    drumbeat.FleetName `json:"fleet"`
 	Clock    string             `json:"clock"` // data or wall (T6)
 	Lag      lagStatus          `json:"lag"`
+	Lost     string             `json:"lost_records,omitempty"` // of the last days, in words
 	Fresh    freshStatus        `json:"freshness"`
 	Machines machinesStatus     `json:"machines"`
 	Alerts   alertsStatus       `json:"alerts"`
@@ -154,6 +155,13 @@ func (h *host) fleetStatus(ctx context.Context, d *depot, use *folderUse) (fleet
 	f.Fresh = h.freshness(d, tables)
 	if f.Lag, err = d.lag(ctx); err != nil {
 		return f, err
+	}
+	lost, err := d.lake.AllLost(ctx)
+	if err != nil {
+		return f, err
+	}
+	if lost = recentlyLost(lost, wallNow()); len(lost) > 0 {
+		f.Lost = lostText(lost)
 	}
 	if f.Machines, err = d.machinesStatus(ctx, f.Fresh.Now); err != nil {
 		return f, err

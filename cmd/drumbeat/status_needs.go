@@ -13,6 +13,7 @@ import (
 const (
 	needReadings = iota
 	needDaemon
+	needLost
 	needSpeed
 	needAnswer
 	needWatch
@@ -53,6 +54,7 @@ func (f *fleetStatus) needs(d *depot, running bool) []need {
 		add(needDaemon, true, fmt.Sprintf("%d machines were never scored and no daemon runs", f.Machines.Unseen),
 			"drumbeat run --data %s", d.dir)
 	}
+	add(needLost, f.Lost != "", f.Lost, "keep records in topic %s for longer than the longest outage", d.telemetry.Name)
 	late := f.Lag.Bronze
 	if f.Lag.Stream != nil {
 		late = max(late, *f.Lag.Stream)
