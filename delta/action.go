@@ -77,11 +77,17 @@ type commitInfo struct {
 	Operation           string            `json:"operation"`
 	OperationParameters map[string]string `json:"operationParameters"`
 	EngineInfo          string            `json:"engineInfo"`
+	// Checksum is the CRC-32C of the commit, in hexadecimal, taken with zeros
+	// in its place; "" in commits of other programs.
+	Checksum string `json:"drumbeat.crc32c,omitempty"`
 }
 
 // decodeCommit reads a commit. Actions that we do not know are skipped, as the
 // protocol asks; what a table needs of its readers is in its protocol action.
 func decodeCommit(key string, body []byte) ([]action, error) {
+	if err := verifyCommit(key, body); err != nil {
+		return nil, err
+	}
 	var actions []action
 	line := 0
 	for text := range bytes.Lines(body) {
@@ -161,10 +167,6 @@ func (m *metaData) check() error {
 	if m.Format.Provider != "parquet" {
 		return fmt.Errorf("the table's files are %q, and only parquet is read: %w", m.Format.Provider, drumbeat.ErrInvalid)
 	}
-	if len(m.PartitionColumns) > 0 {
-		return fmt.Errorf("the table is partitioned by %s, and such tables are not read here: %w",
-			strings.Join(m.PartitionColumns, ", "), drumbeat.ErrInvalid)
-	}
 	return nil
 }
 
@@ -177,8 +179,14 @@ func fileName(path string) (string, error) {
 	return name, nil
 }
 
-// encodeCommit writes a commit, an action a line.
+// encodeCommit writes a commit, an action a line, with its checksum in the
+// commitInfo.
 func encodeCommit(actions []action) ([]byte, error) {
+	for i := range actions {
+		if actions[i].Info != nil {
+			actions[i].Info.Checksum = noChecksum
+		}
+	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
@@ -187,5 +195,9 @@ func encodeCommit(actions []action) ([]byte, error) {
 			return nil, fmt.Errorf("write commit: %w", err)
 		}
 	}
-	return out.Bytes(), nil
+	body := out.Bytes()
+	if at := bytes.Index(body, []byte(checksumKey+noChecksum)); at >= 0 {
+		copy(body[at+len(checksumKey):], checksum(body))
+	}
+	return body, nil
 }

@@ -46,10 +46,16 @@ func (t *Table) Append(ctx context.Context, batches []*Batch, c Commit) error {
 	if len(batches) == 0 && len(c.Txns) == 0 {
 		return nil
 	}
-	snapshot := t.Snapshot()
-	done, err := c.check(snapshot)
+	schema := t.Snapshot().schema // which the batches were made for
+	done, err := c.check(t.Snapshot())
+	if done || errors.Is(err, drumbeat.ErrConflict) { // by what was known, which may be old or restored since
+		var newest *Snapshot
+		if newest, err = t.Refresh(ctx); err == nil {
+			done, err = c.check(newest)
+		}
+	}
 	if err == nil && !done {
-		err = t.append(ctx, snapshot.schema, batches, c)
+		err = t.append(ctx, schema, batches, c)
 	}
 	if err != nil {
 		return fmt.Errorf("append to table %s: %w", t.Name(), err)
@@ -132,36 +138,55 @@ func (s *Snapshot) writable() error {
 
 // write encodes and stores a file for each batch. The caller ends with wrote.
 func (t *Table) write(ctx context.Context, schema Schema, batches []*Batch) ([]*add, error) {
-	adds := make([]*add, len(batches))
+	var parts []part
+	for _, batch := range batches {
+		divided, err := schema.split(batch)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, divided...)
+	}
+	stored := schema.stored()
+	adds := make([]*add, len(parts))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(encoders)
-	for i, batch := range batches {
-		group.Go(func() error {
-			body, err := encodeFile(schema, batch, t.codec)
-			if err != nil {
-				return err
-			}
-			stats, err := measure(schema, batch)
-			if err != nil {
-				return err
-			}
-			// A name is used once: a retry after a crash must not meet a file
-			// that another commit may already hold.
-			name := fmt.Sprintf("part-%05d-%s.zstd.parquet", i, newUUID())
-			tags := map[string]string{tagChecksum: checksum(body)}
-			maps.Copy(tags, batch.Tags)
-			adds[i] = &add{
-				Path: name, PartitionValues: map[string]string{}, Size: int64(len(body)),
-				ModificationTime: t.now().UnixMilli(), DataChange: true, Tags: tags, Stats: stats,
-			}
-			t.writes(name)
-			if err := t.store.Create(ctx, t.prefix+name, body); err != nil {
-				return fmt.Errorf("store file: %w", err)
-			}
-			return nil
+	for i := range parts {
+		group.Go(func() (err error) {
+			adds[i], err = t.writeFile(ctx, stored, schema.folder(parts[i].values), i, &parts[i])
+			return err
 		})
 	}
 	return adds, group.Wait()
+}
+
+// writeFile writes the i-th file of a commit.
+func (t *Table) writeFile(ctx context.Context, stored Schema, folder string, i int, p *part) (*add, error) {
+	body, err := encodeFile(stored, p.batch, t.codec)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := measure(stored, p.batch)
+	if err != nil {
+		return nil, err
+	}
+	// A name is used once: a retry after a crash must not meet a file that
+	// another commit may already hold.
+	name := fmt.Sprintf("%spart-%05d-%s.zstd.parquet", folder, i, newUUID())
+	tags := map[string]string{tagChecksum: checksum(body)}
+	maps.Copy(tags, p.batch.Tags)
+	values := p.values
+	if values == nil {
+		values = map[string]string{}
+	}
+	made := &add{
+		Path: name, PartitionValues: values, Size: int64(len(body)),
+		ModificationTime: t.now().UnixMilli(), DataChange: true, Tags: tags, Stats: stats,
+	}
+	t.writes(name)
+	if err := t.store.Create(ctx, t.prefix+name, body); err != nil {
+		return made, fmt.Errorf("store file: %w", err)
+	}
+	return made, nil
 }
 
 // actions puts a commit together.

@@ -14,6 +14,7 @@ const (
 	Timestamp             // timestamp (UTC-adjusted), INT64 microseconds
 	Decimal               // decimal(Precision, Scale), INT64 unscaled; Precision at most 18
 	Binary                // binary, BYTE_ARRAY: bytes that need not be text
+	Date                  // date, INT32 days since 1970-01-01
 )
 
 // Field is one column of a schema.
@@ -28,6 +29,10 @@ type Field struct {
 	// Stats asks for min, max and null count in the log's add actions, also in
 	// tables too wide for every column to have them.
 	Stats bool
+	// Partition says that each file holds one value of this column, which
+	// stands in the log and not in the file. Every type but Binary and Float64
+	// may be one; "" is null there, as the protocol has it.
+	Partition bool
 }
 
 // Schema is the columns of a table, in order.
@@ -35,7 +40,7 @@ type Schema []Field
 
 // Column holds the values of one field for a batch of rows. Which slice is
 // in use follows from the field's type: Ints for Int32, Int64, Timestamp,
-// Decimal and Bool (0, 1); Floats for Float64; Bytes for String and Binary.
+// Decimal, Date and Bool (0, 1); Floats for Float64; Bytes for String and Binary.
 type Column struct {
 	Ints   []int64
 	Floats []float64

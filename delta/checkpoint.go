@@ -38,14 +38,25 @@ func (t *Table) writeCheckpoint(ctx context.Context, s *Snapshot) error {
 	if err := writer.Close(); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
-	err := t.store.Create(ctx, t.checkpointKey(s.version), out.Bytes())
-	if err != nil && !errors.Is(err, drumbeat.ErrConflict) {
+	body, size := out.Bytes(), int64(len(rows))
+	err := t.store.Create(ctx, t.checkpointKey(s.version), body)
+	if errors.Is(err, drumbeat.ErrConflict) { // another's is as good, and not the same bytes
+		var actions []action
+		if body, err = t.store.Read(ctx, t.checkpointKey(s.version)); err == nil {
+			actions, err = decodeCheckpoint(t.checkpointKey(s.version), body)
+			size = int64(len(actions))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	failpoint.Here("delta.checkpoint_stored")
-	last, err := json.Marshal(lastCheckpoint{
-		Version: s.version, Size: int64(len(rows)), Tags: map[string]string{tagChecksum: checksum(out.Bytes())},
-	})
+	before, err := t.hint(ctx)
+	if err != nil {
+		return fmt.Errorf("write checkpoint: %w", err)
+	}
+	next := before.followed(s.version, size, checksum(body))
+	last, err := next.encode()
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
@@ -58,6 +69,70 @@ func (t *Table) writeCheckpoint(ctx context.Context, s *Snapshot) error {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	failpoint.Here("delta.hint_stored")
+	return nil
+}
+
+// keepChecksums is how many checkpoints the hint has checksums of.
+const keepChecksums = 16
+
+// checksum returns that of a version's checkpoint, "" if the hint has none.
+func (h *lastCheckpoint) checksum(version int64) string {
+	if version == h.Version {
+		return h.Tags[tagChecksum]
+	}
+	return h.Tags[olderChecksum(version)]
+}
+
+func olderChecksum(version int64) string { return fmt.Sprintf("%s.%020d", tagChecksum, version) }
+
+// followed returns the hint for a newer checkpoint, which remembers the
+// checksums of those before it.
+func (h *lastCheckpoint) followed(version, size int64, sum string) lastCheckpoint {
+	next := lastCheckpoint{Version: version, Size: size, Tags: map[string]string{}}
+	maps.Copy(next.Tags, h.Tags)
+	if own := h.Tags[tagChecksum]; own != "" && h.Version != version {
+		next.Tags[olderChecksum(h.Version)] = own
+	}
+	next.Tags[tagChecksum] = sum
+	delete(next.Tags, tagOwn)
+	names := slices.Sorted(maps.Keys(next.Tags)) // the newest one's is the first
+	for _, name := range names[1:max(1, len(names)-keepChecksums)] {
+		delete(next.Tags, name)
+	}
+	return next
+}
+
+// tagOwn keeps the checksum of the hint itself, taken with zeros in its place.
+const tagOwn = "drumbeat.own"
+
+// encode writes the hint with its own checksum.
+func (h *lastCheckpoint) encode() ([]byte, error) {
+	h.Tags[tagOwn] = noChecksum
+	body, err := json.Marshal(h)
+	if err == nil {
+		h.Tags[tagOwn] = checksum(body)
+		body, err = json.Marshal(h)
+	}
+	return body, err
+}
+
+// checkOwn holds a hint to its own checksum; those of other programs have none.
+func (h lastCheckpoint) checkOwn(body []byte) error {
+	if !bytes.Contains(body, []byte("drumbeat.")) {
+		return nil
+	}
+	if again, err := json.Marshal(h); err != nil || !bytes.Equal(again, body) {
+		return fmt.Errorf("it is not as it was written: %w", drumbeat.ErrInvalid)
+	}
+	want := h.Tags[tagOwn]
+	h.Tags = maps.Clone(h.Tags)
+	if h.Tags != nil {
+		h.Tags[tagOwn] = noChecksum
+	}
+	blank, err := json.Marshal(h)
+	if err != nil || len(blank) != len(body) || want != checksum(blank) {
+		return fmt.Errorf("its checksum is %q, want another: %w", want, drumbeat.ErrInvalid)
+	}
 	return nil
 }
 
@@ -75,17 +150,17 @@ func (s *Snapshot) checkpointRows(forgetBefore int64) []action {
 		}
 	}
 	for _, f := range s.files {
-		tags := maps.Clone(f.Tags)
-		if tags == nil {
-			tags = map[string]string{}
-		}
-		tags[tagOrder] = f.order.String()
-		rows = append(rows, action{Add: &add{
-			Path: escapePath(f.Path), PartitionValues: map[string]string{}, Size: f.Size,
-			ModificationTime: f.Modified.UnixMilli(), Tags: tags, Stats: f.raw,
-		}})
+		rows = append(rows, action{Add: f.addition(false)})
 	}
 	return rows
+}
+
+// values returns the partition values as actions hold them.
+func (f *File) values() map[string]string {
+	if f.Partition == nil {
+		return map[string]string{}
+	}
+	return f.Partition
 }
 
 // escapePath writes a file's path as actions hold it. Our own names need
@@ -105,7 +180,7 @@ func (t *Table) readCheckpoint(ctx context.Context, version int64, hint lastChec
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
-	if want := hint.Tags[tagChecksum]; hint.Version == version && want != "" && want != checksum(body) {
+	if want := hint.checksum(version); want != "" && want != checksum(body) {
 		return nil, damaged("checkpoint "+key, fmt.Errorf("its checksum is %s, want %s", checksum(body), want))
 	}
 	actions, err := decodeCheckpoint(key, body)

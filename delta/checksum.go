@@ -1,8 +1,10 @@
 package delta
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -17,6 +19,35 @@ const tagChecksum = "drumbeat.crc32c"
 
 func checksum(body []byte) string {
 	return fmt.Sprintf("%08x", crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
+}
+
+const (
+	// checksumKey is what stands before a commit's checksum; noChecksum holds
+	// its place while it is taken.
+	checksumKey = `"` + tagChecksum + `":"`
+	noChecksum  = "00000000"
+	// engine names this program in commits that have a checksum.
+	engine = "Drumbeat/2"
+)
+
+// verifyCommit holds a commit to the checksum that it carries. Those of other
+// programs, and of ours before it wrote them, have none.
+func verifyCommit(key string, body []byte) error {
+	info, _, _ := bytes.Cut(body, []byte("\n"))
+	at := bytes.Index(info, []byte(checksumKey))
+	from := at + len(checksumKey)
+	if at < 0 || from+len(noChecksum) > len(info) {
+		if bytes.Contains(info, []byte(`"engineInfo":"Drumbeat/`)) {
+			return damaged("commit "+key, errors.New("its checksum is missing"))
+		}
+		return nil
+	}
+	blank := bytes.Clone(body)
+	copy(blank[from:], noChecksum)
+	if want, got := string(body[from:from+len(noChecksum)]), checksum(blank); got != want {
+		return damaged("commit "+key, fmt.Errorf("its checksum is %s, want %s", got, want))
+	}
+	return nil
 }
 
 // verify holds an open file to the checksum that the log has, once.

@@ -167,7 +167,7 @@ func TestFilesOfOtherWritersKeepTheirPlaceThroughACheckpoint(t *testing.T) {
 	// Another program knows none of our tags.
 	const key = "t/_delta_log/00000000000000000002.json"
 	foreign := get(t, store, key)
-	for _, tag := range []string{"drumbeat.order", "drumbeat.crc32c"} {
+	for _, tag := range []string{"drumbeat.order", "drumbeat.crc32c", "Drumbeat/2"} {
 		foreign = bytes.ReplaceAll(foreign, []byte(tag), []byte("its.own"))
 	}
 	put(t, store, key, foreign)

@@ -67,7 +67,7 @@ func (t *Table) Compact(ctx context.Context, opt CompactOptions) (Compacted, err
 	}
 	snapshot, err := t.Refresh(ctx)
 	for err == nil {
-		group := opt.plan(snapshot.files)
+		group := opt.planAll(snapshot)
 		if group == nil {
 			break
 		}
@@ -95,6 +95,23 @@ func (o *CompactOptions) level(f *File) int {
 		size, rows = size*fanIn, rows*fanIn
 	}
 	return 0
+}
+
+// planAll returns the next files to be put together: of one partition.
+func (o *CompactOptions) planAll(s *Snapshot) []*File {
+	if len(s.meta.PartitionColumns) == 0 {
+		return o.plan(s.files)
+	}
+	left := slices.Clone(s.files)
+	for len(left) > 0 {
+		first := left[0]
+		same := slices.DeleteFunc(slices.Clone(left), func(f *File) bool { return !samePartition(f, first) })
+		if group := o.plan(same); group != nil {
+			return group
+		}
+		left = slices.DeleteFunc(left, func(f *File) bool { return samePartition(f, first) })
+	}
+	return nil
 }
 
 // plan returns the next neighbours to be put together, nil if there are none.
@@ -164,8 +181,10 @@ func (t *Table) compact(ctx context.Context, s *Snapshot, group []*File, opt Com
 		if err != nil {
 			return err
 		}
-		adds[0].DataChange = false
-		adds[0].Tags[tagOrder] = group[0].order.String()
+		for _, a := range adds { // one: the files are of one partition
+			a.DataChange = false
+			a.Tags[tagOrder] = group[0].order.String()
+		}
 	}
 	replaced, err := t.replace(ctx, group, adds, "OPTIMIZE")
 	if replaced {
@@ -259,7 +278,7 @@ func (g *gathering) add(b *Batch) {
 			for _, text := range from.Bytes[:b.N] {
 				to.Bytes = append(to.Bytes, g.own(text, field.Dictionary))
 			}
-		case Int32, Int64, Bool, Timestamp, Decimal:
+		case Int32, Int64, Bool, Timestamp, Decimal, Date:
 			to.Ints = append(to.Ints, from.Ints[:b.N]...)
 		}
 		if from.Null != nil && to.Null == nil {

@@ -29,7 +29,7 @@ const (
 func converter(field Field, have parquet.Type) (conversion, error) {
 	kind := have.Kind()
 	switch field.Type {
-	case Int32:
+	case Int32, Date:
 		if kind == parquet.Int32 {
 			return fromInt32, nil
 		}
@@ -156,7 +156,7 @@ func (c *columnReader) reset(column *Column, n int) {
 		column.Floats = resize(column.Floats, n)
 	case String, Binary:
 		column.Bytes = resize(column.Bytes, n)
-	case Int32, Int64, Bool, Timestamp, Decimal:
+	case Int32, Int64, Bool, Timestamp, Decimal, Date:
 		column.Ints = resize(column.Ints, n)
 	}
 }
@@ -210,7 +210,7 @@ func (c *columnReader) copy(column *Column, at, from, n int) {
 		for i := range n {
 			column.Ints[at+i] = int64(c.bools[(from+i)/8]>>((from+i)%8)) & 1
 		}
-	case Int32, Int64, Timestamp, Decimal:
+	case Int32, Int64, Timestamp, Decimal, Date:
 		copy(column.Ints[at:], c.ints[from:from+n])
 	}
 }
@@ -239,7 +239,7 @@ func (c *columnReader) spread(column *Column, nulls []bool, at, n int, found boo
 			column.Floats[at+i] = math.NaN()
 		case String, Binary:
 			column.Bytes[at+i] = nil
-		case Int32, Int64, Bool, Timestamp, Decimal:
+		case Int32, Int64, Bool, Timestamp, Decimal, Date:
 			column.Ints[at+i] = 0
 		}
 		i++

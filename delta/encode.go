@@ -40,6 +40,8 @@ func (f Field) node() parquet.Node {
 	switch f.Type {
 	case Int32:
 		node, encoded = parquet.Int(32), delta
+	case Date:
+		node, encoded = parquet.Date(), delta
 	case Int64:
 		node, encoded = parquet.Int(64), delta
 	case Timestamp:
@@ -155,7 +157,7 @@ func (b *Batch) check(schema Schema) error {
 			n = len(column.Floats)
 		case String, Binary:
 			n = len(column.Bytes)
-		case Int32, Int64, Bool, Timestamp, Decimal:
+		case Int32, Int64, Bool, Timestamp, Decimal, Date:
 		}
 		if n < b.N || column.Null != nil && len(column.Null) < b.N {
 			return fmt.Errorf("encode column %s: it has %d values, want %d: %w", field.Name, n, b.N, drumbeat.ErrInvalid)
@@ -185,7 +187,7 @@ func (b *Batch) check(schema Schema) error {
 // number twice if all do.
 func (f Field) limits() (least, greatest int64) {
 	switch f.Type {
-	case Int32:
+	case Int32, Date:
 		return math.MinInt32, math.MaxInt32
 	case Decimal:
 		greatest = 1
@@ -217,14 +219,14 @@ func writeColumn(
 }
 
 func appendValues(values []parquet.Value, field Field, column *Column, start, end int) []parquet.Value {
-	if field.Type == Int32 || field.narrow() {
+	if field.Type == Int32 || field.Type == Date || field.narrow() {
 		for _, v := range column.Ints[start:end] {
 			values = append(values, parquet.Int32Value(int32(v))) //nolint:gosec // checked before
 		}
 		return values
 	}
 	switch field.Type {
-	case Int32, Int64, Timestamp, Decimal:
+	case Int32, Int64, Timestamp, Decimal, Date:
 		for _, v := range column.Ints[start:end] {
 			values = append(values, parquet.Int64Value(v))
 		}

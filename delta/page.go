@@ -37,7 +37,7 @@ func (c *columnReader) decodeDictionary(dict parquet.Dictionary) error {
 		c.dictFloat, c.floatRoom = c.floats, nil
 	case String, Binary:
 		c.dictText, c.textSpace = c.text, nil
-	case Int32, Int64, Timestamp, Decimal:
+	case Int32, Int64, Timestamp, Decimal, Date:
 		c.dictInts, c.intSpace = c.ints, nil
 	case Bool:
 		return errors.New("a dictionary of booleans")
@@ -55,7 +55,7 @@ func (c *columnReader) look(indexes []int32) (int, error) {
 	case String, Binary:
 		c.textSpace, err = lookup(c.textSpace, c.dictText, indexes)
 		c.text = c.textSpace
-	case Int32, Int64, Timestamp, Decimal:
+	case Int32, Int64, Timestamp, Decimal, Date:
 		c.intSpace, err = lookup(c.intSpace, c.dictInts, indexes)
 		c.ints = c.intSpace
 	case Bool:
@@ -88,7 +88,7 @@ func (c *columnReader) decodePlain(data encoding.Values) (int, error) {
 	case Bool:
 		c.bools = data.Boolean()
 		return 8 * len(c.bools), nil
-	case Int32, Int64, Timestamp, Decimal:
+	case Int32, Int64, Timestamp, Decimal, Date:
 	}
 	return c.decodeInts(data)
 }
@@ -115,7 +115,7 @@ func (c *columnReader) physical() encoding.Kind {
 		return encoding.ByteArray
 	case Bool:
 		return encoding.Boolean
-	case Int32, Int64, Timestamp, Decimal:
+	case Int32, Int64, Timestamp, Decimal, Date:
 	}
 	return encoding.Int64
 }

@@ -93,7 +93,7 @@ func (s *Snapshot) scanFile(
 	defer func() { err = errors.Join(err, closer()) }()
 	var rows *fileRows
 	if err = file.verify(reader, size); err == nil {
-		rows, err = newFileRows(reader, size, fields)
+		rows, err = newFileRows(reader, size, fields, file.Partition)
 	}
 	if err != nil {
 		return false, damaged("file "+key, err)
@@ -141,13 +141,14 @@ func (t *Table) open(ctx context.Context, key string) (io.ReaderAt, int64, func(
 type fileRows struct {
 	file    *parquet.File
 	fields  Schema
-	leaves  []int // column index in the file, -1 if it has none
-	group   int   // next row group
-	left    int64 // rows left in the current one
+	leaves  []int                  // column index in the file, -1 if it has none
+	fixed   map[int]partitionValue // of partition columns
+	group   int                    // next row group
+	left    int64                  // rows left in the current one
 	columns []*columnReader
 }
 
-func newFileRows(r io.ReaderAt, size int64, fields Schema) (rows *fileRows, err error) {
+func newFileRows(r io.ReaderAt, size int64, fields Schema, partition map[string]string) (rows *fileRows, err error) {
 	defer recovered(&err)
 	file, err := openParquet(r, size)
 	if err != nil {
@@ -156,6 +157,13 @@ func newFileRows(r io.ReaderAt, size int64, fields Schema) (rows *fileRows, err 
 	rows = &fileRows{file: file, fields: fields, leaves: make([]int, len(fields)), columns: make([]*columnReader, len(fields))}
 	for i, field := range fields {
 		rows.columns[i] = &columnReader{field: field}
+		if field.Partition {
+			rows.leaves[i] = -1
+			if err := rows.fix(i, partition[field.Name]); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		leaf, found := file.Schema().Lookup(field.Name)
 		switch {
 		case !found && field.Nullable:
@@ -173,6 +181,16 @@ func newFileRows(r io.ReaderAt, size int64, fields Schema) (rows *fileRows, err 
 		}
 	}
 	return rows, nil
+}
+
+// fix gives a partition column its value.
+func (r *fileRows) fix(i int, text string) error {
+	v, err := r.fields[i].parsePartition(text)
+	if r.fixed == nil {
+		r.fixed = map[int]partitionValue{}
+	}
+	r.fixed[i] = v
+	return err
 }
 
 // next fills a batch with the rows that follow; none at the end.
@@ -201,6 +219,10 @@ func (r *fileRows) next(batch *Batch) (err error) {
 	}
 	n := int(min(r.left, batchRows))
 	for i, column := range r.columns {
+		if v, fixed := r.fixed[i]; fixed {
+			v.fill(&batch.Columns[i], r.fields[i], n)
+			continue
+		}
 		if r.leaves[i] < 0 {
 			column.absent(&batch.Columns[i], n)
 			continue

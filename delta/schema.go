@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,7 @@ type fieldJSON struct {
 // typeNames are the Delta names of the types; a decimal's has its digits.
 var typeNames = [...]string{ //nolint:gochecknoglobals // a constant table
 	Int32: "integer", Int64: "long", Float64: "double", Bool: "boolean",
-	String: "string", Timestamp: "timestamp", Decimal: "decimal", Binary: "binary",
+	String: "string", Timestamp: "timestamp", Decimal: "decimal", Binary: "binary", Date: "date",
 }
 
 var decimalName = regexp.MustCompile(`^decimal\((\d{1,2}),\s*(\d{1,2})\)$`)
@@ -58,8 +59,8 @@ func (s Schema) Index(name string) int {
 // check says what keeps a schema from being written so that every Delta
 // reader understands it.
 func (s Schema) check() error {
-	if len(s) == 0 {
-		return fmt.Errorf("check schema: want at least one column: %w", drumbeat.ErrInvalid)
+	if len(s.stored()) == 0 {
+		return fmt.Errorf("check schema: want at least one column that files hold: %w", drumbeat.ErrInvalid)
 	}
 	seen := map[string]string{}
 	for _, f := range s {
@@ -76,6 +77,8 @@ func (s Schema) check() error {
 		case f.Type == Decimal && (f.Precision < 1 || f.Precision > MaxPrecision || f.Scale < 0 || f.Scale > f.Precision):
 			return fmt.Errorf("check schema: column %q: want at most %d digits, got %s: %w",
 				f.Name, MaxPrecision, f, drumbeat.ErrInvalid)
+		case f.Partition && (f.Type == Binary || f.Type == Float64):
+			return fmt.Errorf("check schema: column %q: tables are not partitioned by a %s: %w", f.Name, f, drumbeat.ErrInvalid)
 		}
 		seen[lower] = f.Name
 	}
@@ -144,9 +147,26 @@ func (f *Field) parseType(text json.RawMessage) error {
 	return fmt.Errorf("read schema: column %s is a %.60s, which is not read here: %w", f.Name, name, drumbeat.ErrInvalid)
 }
 
+// stored returns the columns that data files hold.
+func (s Schema) stored() Schema {
+	return slices.DeleteFunc(slices.Clone(s), func(f Field) bool { return f.Partition })
+}
+
+// partitions returns the names of the columns that the table is partitioned
+// by, in the schema's order.
+func (s Schema) partitions() []string {
+	names := []string{}
+	for _, f := range s {
+		if f.Partition {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
 // sameColumn says whether two fields describe the same data on disk.
 func sameColumn(a, b Field) bool {
-	return a.Name == b.Name && a.Type == b.Type && a.Nullable == b.Nullable &&
+	return a.Name == b.Name && a.Type == b.Type && a.Nullable == b.Nullable && a.Partition == b.Partition &&
 		a.Precision == b.Precision && a.Scale == b.Scale
 }
 
@@ -161,7 +181,7 @@ func (s Schema) extends(next Schema) bool {
 		}
 	}
 	for _, f := range next[len(s):] {
-		if !f.Nullable {
+		if !f.Nullable || f.Partition {
 			return false
 		}
 	}
@@ -194,8 +214,12 @@ func (s Schema) difference(want Schema) string {
 }
 
 func (f Field) describe() string {
+	text := f.String() + " not null"
 	if f.Nullable {
-		return f.String() + " null"
+		text = f.String() + " null"
 	}
-	return f.String() + " not null"
+	if f.Partition {
+		text += ", the table partitioned by it"
+	}
+	return text
 }

@@ -28,6 +28,8 @@ type File struct {
 	Size     int64
 	Modified time.Time
 	Tags     map[string]string
+	// Partition is the value of each partition column, "" for null.
+	Partition map[string]string
 
 	order order
 	raw   string // statistics, as the log holds them
@@ -56,6 +58,9 @@ func (f *File) Rows() int64 {
 // Range returns the least and greatest value of an integer, timestamp column
 // as a Column holds them; ok is false if the log does not say.
 func (f *File) Range(field Field) (least, greatest int64, ok bool) {
+	if field.Partition {
+		return f.partitionBounds(field)
+	}
 	f.parse()
 	return f.stats.bounds(field)
 }
@@ -168,12 +173,12 @@ func (s *Snapshot) apply(version int64, actions []action) (*Snapshot, error) {
 			gone[name] = a.Remove.DeletionTimestamp
 		}
 	}
-	if err := next.change(version, added, gone); err != nil {
-		return nil, fmt.Errorf("apply version %d: %w", version, err)
-	}
 	if next.protocol == nil || next.meta == nil {
 		return nil, fmt.Errorf("apply version %d: the log begins without protocol and metaData; "+
 			"restore its first files from a backup: %w", version, drumbeat.ErrInvalid)
+	}
+	if err := next.change(version, added, gone); err != nil {
+		return nil, fmt.Errorf("apply version %d: %w", version, err)
 	}
 	return &next, nil
 }
@@ -184,6 +189,9 @@ func (s *Snapshot) setMetaData(m *metaData) error {
 	}
 	schema, foreign, err := decodeSchema(m.SchemaString)
 	if err != nil {
+		return err
+	}
+	if err := schema.markPartitions(m.PartitionColumns); err != nil {
 		return err
 	}
 	// What the log does not hold (dictionaries, statistics) is kept by name.
@@ -201,6 +209,7 @@ func (s *Snapshot) change(version int64, added []*add, gone map[string]int64) er
 	if len(gone) > 0 {
 		s.drop(gone)
 	}
+	s.revive(added)
 	sorted := true
 	find := s.finder(len(added))
 	for i, a := range added {
@@ -212,6 +221,12 @@ func (s *Snapshot) change(version int64, added []*add, gone map[string]int64) er
 			return fmt.Errorf("file %s is added and removed at once: %w", name, drumbeat.ErrInvalid)
 		}
 		file := &File{Path: name, Size: a.Size, Modified: time.UnixMilli(a.ModificationTime), Tags: a.Tags, raw: a.Stats}
+		if len(s.meta.PartitionColumns) > 0 {
+			file.Partition = a.PartitionValues
+			if err := s.schema.values(name, file.Partition); err != nil {
+				return err
+			}
+		}
 		file.order = order{version: version, index: int64(i)}
 		ours := false
 		if before, ok := parseOrder(a.Tags[tagOrder]); ok {
@@ -240,6 +255,22 @@ func (s *Snapshot) change(version int64, added []*add, gone map[string]int64) er
 		slices.SortStableFunc(s.files, func(a, b *File) int { return a.order.compare(b.order) })
 	}
 	return nil
+}
+
+// revive forgets that files were removed which are there again.
+func (s *Snapshot) revive(added []*add) {
+	if len(s.removed) == 0 || len(added) == 0 {
+		return
+	}
+	back := make(map[string]bool, len(added))
+	for _, a := range added {
+		if name, err := fileName(a.Path); err == nil {
+			back[name] = true
+		}
+	}
+	if slices.ContainsFunc(s.removed, func(x tombstone) bool { return back[x.path] }) {
+		s.removed = slices.DeleteFunc(slices.Clone(s.removed), func(x tombstone) bool { return back[x.path] })
+	}
 }
 
 // finder returns a function that returns the index of a file, -1 if there is

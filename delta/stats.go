@@ -49,7 +49,7 @@ func measure(schema Schema, batch *Batch) (string, error) {
 			least, greatest, nulls = measureFloats(column, batch.N, field.Nullable)
 		case String:
 			least, greatest, nulls = measureStrings(column, batch.N)
-		case Int32, Int64, Timestamp, Decimal:
+		case Int32, Int64, Timestamp, Decimal, Date:
 			least, greatest, nulls = measureInts(field, column, batch.N)
 		case Bool:
 			least, greatest, nulls = measureBools(column, batch.N)
@@ -113,10 +113,26 @@ func statInt(field Field, v int64, upper bool) string {
 		return strconv.Quote(at.Format(statTime))
 	case Decimal:
 		return decimalText(v, field.Scale)
+	case Date:
+		if text := dateText(v); text != "" {
+			return strconv.Quote(text)
+		}
+		return ""
 	case Int32, Int64, Float64, Bool, String, Binary:
 	}
 	return strconv.FormatInt(v, 10)
 }
+
+// dateText writes a day, "" if four digits do not hold its year.
+func dateText(days int64) string {
+	at := time.Unix(days*secondsADay, 0).UTC()
+	if at.Year() < 0 || at.Year() > 9999 {
+		return ""
+	}
+	return at.Format(time.DateOnly)
+}
+
+const secondsADay = 24 * 3600
 
 // decimalText writes an unscaled decimal exactly.
 func decimalText(v int64, scale int) string {
@@ -253,6 +269,13 @@ func boundInt(field Field, text json.RawMessage, upper bool) (int64, bool) {
 			v += 999
 		}
 		return v, true
+	case Date:
+		var quoted string
+		if json.Unmarshal(text, &quoted) != nil {
+			return 0, false
+		}
+		at, err := time.Parse(time.DateOnly, quoted)
+		return at.Unix() / secondsADay, err == nil
 	case Decimal, Float64, Bool, String, Binary:
 	}
 	return 0, false

@@ -213,14 +213,14 @@ func (t *Table) metaData(schema Schema) (*metaData, error) {
 	}
 	return &metaData{
 		ID: newUUID(), Format: fileFormat{Provider: "parquet", Options: map[string]string{}}, SchemaString: text,
-		PartitionColumns: []string{}, Configuration: map[string]string{}, CreatedTime: t.now().UnixMilli(),
+		PartitionColumns: schema.partitions(), Configuration: map[string]string{}, CreatedTime: t.now().UnixMilli(),
 	}, nil
 }
 
 func (t *Table) info(operation string) action {
 	return action{Info: &commitInfo{
 		Timestamp: t.now().UnixMilli(), Operation: operation,
-		OperationParameters: map[string]string{}, EngineInfo: "Drumbeat",
+		OperationParameters: map[string]string{}, EngineInfo: engine,
 	}}
 }
 

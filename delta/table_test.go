@@ -33,6 +33,8 @@ var columns = delta.Schema{
 	{Name: "note", Type: delta.String, Nullable: true, Stats: true},
 	{Name: "flag", Type: delta.Int64, Dictionary: true, Nullable: true},
 	{Name: "level", Type: delta.Float64, Dictionary: true, Nullable: true},
+	{Name: "day", Type: delta.Date, Nullable: true, Stats: true},
+	{Name: "month", Type: delta.Date, Dictionary: true},
 }
 
 // rows returns n rows, the first of them numbered from.
@@ -62,7 +64,7 @@ func rows(from, n int) *delta.Batch {
 					v = nil
 				}
 				column.Bytes = append(column.Bytes, v)
-			case delta.Int32, delta.Int64, delta.Bool, delta.Timestamp, delta.Decimal:
+			case delta.Int32, delta.Int64, delta.Bool, delta.Timestamp, delta.Decimal, delta.Date:
 				v := int64(row)
 				switch {
 				case null:
