@@ -163,6 +163,9 @@ func (s *Snapshot) apply(version int64, actions []action) (*Snapshot, error) {
 				}
 			}
 			next.txns[a.Txn.AppID] = *a.Txn
+			if a.Txn.Version == NoTxn { // restored to before its first
+				delete(next.txns, a.Txn.AppID)
+			}
 		case a.Add != nil:
 			added = append(added, a.Add)
 		case a.Remove != nil:

@@ -85,6 +85,34 @@ func (l *Lake) Maintain(ctx context.Context, opt MaintainOptions) (Maintained, e
 	return m.done, nil
 }
 
+// Compact puts the small files of every table together, however long it takes.
+func (l *Lake) Compact(ctx context.Context) (Maintained, error) {
+	return l.each(ctx, MaintainOptions{}, (*maintenance).compact)
+}
+
+// Vacuum deletes the files of every table that were removed at least keep ago,
+// and the commits that time travel within keep does not need.
+func (l *Lake) Vacuum(ctx context.Context, keep time.Duration) (Maintained, error) {
+	return l.each(ctx, MaintainOptions{Keep: keep}, (*maintenance).sweep)
+}
+
+// each does something to every table.
+func (l *Lake) each(ctx context.Context, opt MaintainOptions, do func(*maintenance, context.Context, *delta.Table) error) (Maintained, error) {
+	l.maintaining.Lock()
+	defer l.maintaining.Unlock()
+	m := maintenance{lake: l, opt: opt}
+	golds, err := m.golds(ctx)
+	for _, t := range append(l.tables(), golds...) {
+		if err == nil {
+			err = do(&m, ctx, t.Table)
+		}
+	}
+	if err != nil {
+		return m.done, fmt.Errorf("look after the lake of fleet %s: %w", l.fleet.Name, err)
+	}
+	return m.done, nil
+}
+
 // maintenance is one call of Maintain.
 type maintenance struct {
 	lake  *Lake
@@ -123,25 +151,35 @@ func (m *maintenance) run(ctx context.Context) error {
 // tables returns every table but gold's.
 func (l *Lake) tables() []*table {
 	return []*table{
-		l.bronze, l.deadLetters, l.readings, l.entries, l.machines, l.watermarks, l.asides,
+		l.bronze, l.deadLetters, l.lost, l.readings, l.entries, l.machines, l.watermarks, l.asides,
 		l.labels, l.predictions, l.findings, l.reports,
 	}
 }
 
 // table compacts a table, and sweeps it if that is due.
 func (m *maintenance) table(ctx context.Context, t *delta.Table) error {
+	if err := m.compact(ctx, t); err != nil {
+		return err
+	}
+	if m.done.More || !m.due(t.Name(), m.opt.Keep/sweeps) {
+		return nil
+	}
+	return m.sweep(ctx, t)
+}
+
+// compact puts small files of a table together.
+func (m *maintenance) compact(ctx context.Context, t *delta.Table) error {
 	done, err := t.Compact(ctx, delta.CompactOptions{Tags: joinSpans, Until: m.until})
 	m.done.Compacted += done.Removed
 	m.done.More = m.done.More || done.More
 	if err == nil && done.Removed >= manyFiles {
 		err = t.Checkpoint(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	if m.done.More || !m.due(t.Name(), m.opt.Keep/sweeps) {
-		return nil
-	}
+	return err
+}
+
+// sweep deletes what nobody reads any more.
+func (m *maintenance) sweep(ctx context.Context, t *delta.Table) error {
 	deleted, err := t.Vacuum(ctx, m.opt.Keep)
 	m.done.Deleted += deleted
 	if err != nil {

@@ -36,11 +36,11 @@ const (
 )
 
 func checkDeadLetters(ctx context.Context, e *exam, p *patient) verdict {
-	bronze, err := p.table(ctx, e, "bronze")
+	bronze, err := p.table(ctx, "bronze")
 	if err != nil || bronze == nil {
 		return skipped("bronze does not read")
 	}
-	letters, err := p.table(ctx, e, "dead_letters")
+	letters, err := p.table(ctx, "dead_letters")
 	if err != nil {
 		return e.unreadable(err)
 	}
@@ -111,11 +111,11 @@ func total(counts map[string]int64) int64 {
 }
 
 func checkAside(ctx context.Context, e *exam, p *patient) verdict {
-	bronze, err := p.table(ctx, e, "bronze")
+	bronze, err := p.table(ctx, "bronze")
 	if err != nil || bronze == nil {
 		return skipped("bronze does not read")
 	}
-	aside, err := p.table(ctx, e, "silver/aside")
+	aside, err := p.table(ctx, "silver/aside")
 	if err != nil {
 		return e.unreadable(err)
 	}
@@ -147,7 +147,7 @@ func checkAside(ctx context.Context, e *exam, p *patient) verdict {
 }
 
 func checkEventTimes(ctx context.Context, e *exam, p *patient) verdict {
-	readings, err := p.table(ctx, e, readingsTable)
+	readings, err := p.table(ctx, readingsTable)
 	if err != nil || readings == nil {
 		return skipped("silver does not read")
 	}

@@ -218,7 +218,7 @@ func checkLedger(ctx context.Context, e *exam, p *patient) verdict {
 }
 
 func checkModelAge(ctx context.Context, e *exam, p *patient) verdict {
-	tables, err := p.opened(ctx, e)
+	tables, err := p.opened(ctx)
 	if err != nil {
 		return skipped("the tables do not read")
 	}

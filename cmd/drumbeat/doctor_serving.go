@@ -20,7 +20,7 @@ func servingChecks() []check {
 
 // clockNow is the fleet's clock.
 func (p *patient) clockNow(ctx context.Context, e *exam) (drumbeat.Time, error) {
-	tables, err := p.opened(ctx, e)
+	tables, err := p.opened(ctx)
 	if err != nil {
 		return drumbeat.NoTime, err
 	}

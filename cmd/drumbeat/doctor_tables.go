@@ -24,15 +24,11 @@ func tableChecks() []check {
 }
 
 // opened reads the logs of the fleet's tables, once.
-func (p *patient) opened(ctx context.Context, e *exam) ([]*delta.Table, error) {
+func (p *patient) opened(ctx context.Context) ([]*delta.Table, error) {
 	if p.seen.tables != nil {
 		return p.seen.tables, nil
 	}
-	use, err := e.measured()
-	if err != nil {
-		return nil, err
-	}
-	tables, err := p.tables(ctx, use.tables)
+	tables, err := p.tables(ctx)
 	if err == nil {
 		p.seen.tables = tables
 	}
@@ -52,8 +48,8 @@ func (p *patient) heard(ctx context.Context) (map[drumbeat.MachineID]lake.Span, 
 }
 
 // table returns one of the fleet's tables, nil if there is none.
-func (p *patient) table(ctx context.Context, e *exam, name string) (*delta.Table, error) {
-	tables, err := p.opened(ctx, e)
+func (p *patient) table(ctx context.Context, name string) (*delta.Table, error) {
+	tables, err := p.opened(ctx)
 	at := slices.IndexFunc(tables, func(t *delta.Table) bool { return t.Name() == string(p.name)+"/"+name })
 	if err != nil || at < 0 {
 		return nil, err
@@ -62,7 +58,7 @@ func (p *patient) table(ctx context.Context, e *exam, name string) (*delta.Table
 }
 
 func checkTableLogs(ctx context.Context, e *exam, p *patient) verdict {
-	tables, err := p.opened(ctx, e)
+	tables, err := p.opened(ctx)
 	if err != nil {
 		return e.unreadable(err)
 	}
@@ -74,7 +70,7 @@ func checkTableLogs(ctx context.Context, e *exam, p *patient) verdict {
 }
 
 func checkTableFiles(ctx context.Context, e *exam, p *patient) verdict {
-	tables, err := p.opened(ctx, e)
+	tables, err := p.opened(ctx)
 	if err != nil {
 		return skipped("the logs do not read")
 	}
@@ -107,7 +103,7 @@ func checkTableFiles(ctx context.Context, e *exam, p *patient) verdict {
 }
 
 func checkTableReads(ctx context.Context, e *exam, p *patient) verdict {
-	tables, err := p.opened(ctx, e)
+	tables, err := p.opened(ctx)
 	if err != nil {
 		return skipped("the logs do not read")
 	}
@@ -133,7 +129,7 @@ func checkTableReads(ctx context.Context, e *exam, p *patient) verdict {
 const manySmall = 1000
 
 func checkSmallFiles(ctx context.Context, e *exam, p *patient) verdict {
-	tables, err := p.opened(ctx, e)
+	tables, err := p.opened(ctx)
 	if err != nil {
 		return skipped("the logs do not read")
 	}

@@ -15,8 +15,36 @@ import (
 	"drumbeat/lake"
 )
 
-// lakeCommand counts what the lake holds.
+// lakeCommand looks at a fleet's tables and looks after them.
 type lakeCommand struct {
+	Counts  countLakeCommand   `cmd:"" default:"withargs" help:"Count what the lake holds, table by table, fate by fate."`
+	Tables  lakeTablesCommand  `cmd:"" help:"List the tables: rows, files, bytes, version, columns they are partitioned by."`
+	History lakeHistoryCommand `cmd:"" help:"List a table's versions: when, by whom, what was added and removed."`
+	Show    lakeShowCommand    `cmd:"" help:"Show a table's columns and rows, also as they were at a version or a time."`
+	Verify  lakeVerifyCommand  `cmd:"" help:"Read every file and hold it to its checksums, counts and statistics."`
+	Compact lakeCompactCommand `cmd:"" help:"Put small files together. A running site does it by itself."`
+	Vacuum  lakeVacuumCommand  `cmd:"" help:"Delete files that were removed from their tables. A running site does it by itself."`
+	Restore lakeRestoreCommand `cmd:"" help:"Bring bronze, silver or another table back to what it was."`
+	Export  lakeExportCommand  `cmd:"" help:"Write a table's rows as CSV or NDJSON."`
+}
+
+// Help teaches the command.
+func (lakeCommand) Help() string {
+	return `Tables are Delta tables that Spark, DuckDB, Databricks and the Python deltalake read where they lie: in objects/ of the data folder,
+or in the site's bucket. A table is named as docs/format/lake.md has it: bronze, silver/readings, gold/VIEW/HASH. Only restore needs
+the site to stand still; everything else may be done while it runs.
+
+Examples:
+  drumbeat lake --data D
+  drumbeat lake history --data D silver/readings
+  drumbeat lake show --data D silver/readings --at 2026-03-02T12:00:00Z --columns machine,event_time,power_kw
+  drumbeat lake verify --data D
+  drumbeat lake restore --data D silver --at 2026-03-02T12:00:00Z
+  drumbeat lake export --data D predictions --to predictions.csv`
+}
+
+// countLakeCommand counts what the lake holds.
+type countLakeCommand struct {
 	Data  string             `required:"" help:"Data folder." type:"path"`
 	Fleet drumbeat.FleetName `help:"Which fleet, where the folder holds several."`
 	JSON  bool               `name:"json" help:"Print one JSON document."`
@@ -37,7 +65,7 @@ func countLake() *operation[ofFleet, output[lake.Counts]] {
 }
 
 // Run prints rows by table, items set aside by fate, dead letters by reason.
-func (c *lakeCommand) Run(ctx context.Context, p *process) error {
+func (c *countLakeCommand) Run(ctx context.Context, p *process) error {
 	out, err := call(ctx, p, c.Data, countLake(), &ofFleet{c.Fleet})
 	if err != nil {
 		return err

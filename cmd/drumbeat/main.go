@@ -44,7 +44,7 @@ type commands struct {
 	Runs        runsCommand        `cmd:"" help:"List the runs of these stages, and show one step by step."`
 	Alerts      alertsCommand      `cmd:"" help:"List alerts and technicians' findings."`
 	Deadletters deadlettersCommand `cmd:"" help:"List records that could not be taken in, with the reason, and send them again."`
-	Lake        lakeCommand        `cmd:"" help:"Count what the lake holds, table by table, fate by fate."`
+	Lake        lakeCommand        `cmd:"" help:"Look at the tables, verify, restore and export them."`
 	Status      statusCommand      `cmd:"" help:"Lag, freshness, machines, alerts, model and disk at a glance, and what to do next."`
 	Doctor      doctorCommand      `cmd:"" help:"Check a data folder and everything in it; each fault comes with its mend."`
 	Config      configCommand      `cmd:"" help:"Check fleet files before they are used."`

@@ -105,7 +105,7 @@ func (h *host) status(ctx context.Context, name drumbeat.FleetName) (status, err
 	}
 	s.Disk = use.diskUse
 	for _, d := range depots {
-		f, err := h.fleetStatus(ctx, d, use)
+		f, err := h.fleetStatus(ctx, d)
 		if err != nil {
 			return s, fmt.Errorf("find the status of fleet %s: %w", d.def.Name, err)
 		}

@@ -35,12 +35,8 @@ type folderUse struct {
 	newestPath  string
 	foreign     []string // files of another owner
 	exposed     []string // databases and secrets that everybody may read
-	tables      []string // keys of Delta tables, sorted
 	unreachable []string // what could not be read
 }
-
-// logFolder is the folder by which a Delta table is known.
-const logFolder = "_delta_log"
 
 // useOf looks at every file of a data folder once; those of another user than
 // uid are foreign.
@@ -62,9 +58,6 @@ func useOf(dir string, fleets []drumbeat.FleetName, uid int) (*folderUse, error)
 			return err
 		}
 		if entry.IsDir() {
-			if key, ours := strings.CutPrefix(filepath.ToSlash(filepath.Dir(rest)), objectDir+"/"); ours && entry.Name() == logFolder {
-				u.tables = append(u.tables, key)
-			}
 			return nil
 		}
 		info, err := entry.Info()
@@ -86,7 +79,6 @@ func useOf(dir string, fleets []drumbeat.FleetName, uid int) (*folderUse, error)
 	if err != nil {
 		return u, fmt.Errorf("measure data folder: %w", err)
 	}
-	slices.Sort(u.tables)
 	return u, nil
 }
 

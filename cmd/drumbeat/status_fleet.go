@@ -143,9 +143,9 @@ type tableStatus struct {
 const smallFile = 1 << 20
 
 // fleetStatus finds out how a fleet is.
-func (h *host) fleetStatus(ctx context.Context, d *depot, use *folderUse) (fleetStatus, error) {
+func (h *host) fleetStatus(ctx context.Context, d *depot) (fleetStatus, error) {
 	f := fleetStatus{Fleet: d.def.Name, Clock: clockName(d.def)}
-	tables, err := d.tables(ctx, use.tables)
+	tables, err := d.tables(ctx)
 	if err != nil {
 		return f, err
 	}
@@ -207,13 +207,14 @@ func clockName(def *fleet.Fleet) string {
 	return "data"
 }
 
-// tables opens the fleet's Delta tables out of all that the folder has.
-func (d *depot) tables(ctx context.Context, keys []string) ([]*delta.Table, error) {
+// tables opens the fleet's Delta tables.
+func (d *depot) tables(ctx context.Context) ([]*delta.Table, error) {
+	keys, err := delta.Tables(ctx, d.objects, string(d.def.Name)+"/")
+	if err != nil {
+		return nil, err
+	}
 	var tables []*delta.Table
 	for _, key := range keys {
-		if !strings.HasPrefix(key, string(d.def.Name)+"/") {
-			continue
-		}
 		table, err := delta.Open(ctx, d.objects, key, delta.Options{Log: d.log})
 		if err != nil {
 			return nil, err
