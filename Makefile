@@ -16,14 +16,19 @@ LINT_VERSION := v2.15.0
 DELTALAKE_VERSION := 1.6.6
 VERSITYGW_VERSION := v1.8.0
 KAFKA_VERSION := 4.3.1
+SPARK_VERSION := 4.2.0
+DELTA_SPARK_VERSION := 4.4.0
+DUCKDB_VERSION := 2.0.0
+PYARROW_VERSION := 26.0.1
 PANDAS_VERSION := 3.1.1
 POLARS_VERSION := 2.1.0
 
 XGBOOST := $(CACHE)/xgboost-cpu-$(XGBOOST_VERSION)/xgboost/lib/libxgboost.so
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)/golangci-lint
-READERS := $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION)/bin/python
+READERS := $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION)-duckdb-$(DUCKDB_VERSION)/bin/python
 VERSITYGW := $(CACHE)/versitygw-$(VERSITYGW_VERSION)/versitygw
 KAFKA := $(CACHE)/kafka-$(KAFKA_VERSION)/jars
+SPARK := $(CACHE)/spark-$(SPARK_VERSION)-delta-$(DELTA_SPARK_VERSION)
 PEERS := $(CACHE)/peers-pandas-$(PANDAS_VERSION)-polars-$(POLARS_VERSION)/bin/python
 ASSETS := web/assets/vendor/.complete
 AXE := web/node_modules/axe-core/axe.min.js
@@ -35,6 +40,8 @@ export DRUMBEAT_XGBOOST = $(XGBOOST)
 export DRUMBEAT_PYTHON = $(READERS)
 export DRUMBEAT_VERSITYGW = $(VERSITYGW)
 export DRUMBEAT_KAFKA = $(KAFKA)
+export DRUMBEAT_SPARK = $(SPARK)/jars
+export DRUMBEAT_SPARK_PYTHON = $(SPARK)/bin/python
 export DRUMBEAT_PEERS = $(PEERS)
 
 .PHONY: help
@@ -54,7 +61,7 @@ check: $(ASSETS) lint vet ## the quick part: format, lint, vet, short race tests
 	$(GO) test -race -short ./...
 
 .PHONY: test
-test: build lint vet $(XGBOOST) $(READERS) $(VERSITYGW) $(KAFKA) $(AXE) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
+test: build lint vet $(XGBOOST) $(READERS) $(VERSITYGW) $(KAFKA) $(SPARK)/jars $(AXE) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
 	$(GO) test -race -tags real,browser -timeout 30m ./...
 	$(GO) test -tags failpoint -run Killed ./delta ./topic/embedded
 	$(GO) test -timeout 20m -run 'AFleetAsUsual|AShiftIsSeen|AShiftedSensor' ./monitor
@@ -113,30 +120,39 @@ $(LINT):
 	@$(call retry,GOBIN=$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION))
 
 $(READERS):
-	@echo "installing the Python reader of Delta tables $(DELTALAKE_VERSION)"
-	@rm -rf $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION) && mkdir -p $(CACHE)
-	@$(PYTHON) -m venv $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION)
-	@$(call retry,$(READERS) -m pip install -q --disable-pip-version-check deltalake==$(DELTALAKE_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(CACHE)/readers-deltalake-$(DELTALAKE_VERSION); exit 1; }
-
-PYARROW_VERSION := 26.0.1
+	@echo "installing the readers of Delta tables: deltalake $(DELTALAKE_VERSION), DuckDB $(DUCKDB_VERSION)"
+	@rm -rf $(@D:/bin=) && mkdir -p $(CACHE)
+	@$(PYTHON) -m venv $(@D:/bin=)
+	@$(call retry,$(READERS) -m pip install -q --disable-pip-version-check deltalake==$(DELTALAKE_VERSION) duckdb==$(DUCKDB_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(@D:/bin=); exit 1; }
 
 $(VERSITYGW):
 	@echo "installing the S3 server versitygw $(VERSITYGW_VERSION)"
 	@mkdir -p $(@D)
 	@$(call retry,GOBIN=$(@D) $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION))
 
-$(KAFKA): topic/kafkatest/pom.xml
-	@command -v mvn java >/dev/null || { echo "installing Java and Maven"; $(call retry,apt-get update -qq); $(call retry,apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless maven >/dev/null); }
+.PHONY: java-ready
+java-ready:
+	@command -v mvn >/dev/null && command -v java >/dev/null || { echo "installing Java and Maven"; $(call retry,apt-get update -qq); $(call retry,apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless maven >/dev/null); }
+
+$(KAFKA): topic/kafkatest/pom.xml | java-ready
 	@echo "installing Apache Kafka $(KAFKA_VERSION)"
 	@rm -rf $(KAFKA).tmp && mkdir -p $(@D)
 	@$(call retry,mvn -q -B -f topic/kafkatest/pom.xml -Dkafka.version=$(KAFKA_VERSION) dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(KAFKA).tmp)
 	@rm -rf $(KAFKA) && mv $(KAFKA).tmp $(KAFKA) && touch $(KAFKA)
 
+$(SPARK)/jars: delta/judges/pom.xml | java-ready
+	@echo "installing Spark $(SPARK_VERSION) with Delta $(DELTA_SPARK_VERSION)"
+	@rm -rf $(SPARK) && mkdir -p $(CACHE)
+	@$(PYTHON) -m venv $(SPARK)
+	@$(call retry,$(SPARK)/bin/python -m pip install -q --disable-pip-version-check pyspark==$(SPARK_VERSION))
+	@$(call retry,mvn -q -B -f delta/judges/pom.xml -Ddelta.version=$(DELTA_SPARK_VERSION) dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(SPARK)/jars.tmp)
+	@mv $(SPARK)/jars.tmp $(SPARK)/jars && touch $(SPARK)/jars
+
 $(PEERS):
 	@echo "installing pandas $(PANDAS_VERSION) and polars $(POLARS_VERSION)"
-	@rm -rf $(@D)/.. && mkdir -p $(CACHE)
-	@$(PYTHON) -m venv $(@D)/..
-	@$(call retry,$(PEERS) -m pip install -q --disable-pip-version-check pandas==$(PANDAS_VERSION) polars==$(POLARS_VERSION) deltalake==$(DELTALAKE_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(@D)/..; exit 1; }
+	@rm -rf $(@D:/bin=) && mkdir -p $(CACHE)
+	@$(PYTHON) -m venv $(@D:/bin=)
+	@$(call retry,$(PEERS) -m pip install -q --disable-pip-version-check pandas==$(PANDAS_VERSION) polars==$(POLARS_VERSION) deltalake==$(DELTALAKE_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(@D:/bin=); exit 1; }
 
 # npm ci installs what the lock file pins; the bundle goes into an ignored,
 # embedded folder.

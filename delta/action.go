@@ -56,14 +56,14 @@ type txn struct {
 }
 
 type add struct {
-	Path             string            `json:"path" parquet:"path"`
-	PartitionValues  map[string]string `json:"partitionValues" parquet:"partitionValues"`
-	Size             int64             `json:"size" parquet:"size"`
-	ModificationTime int64             `json:"modificationTime" parquet:"modificationTime"`
-	DataChange       bool              `json:"dataChange" parquet:"dataChange"`
-	Tags             map[string]string `json:"tags,omitempty" parquet:"tags,optional"`
-	Stats            string            `json:"stats,omitempty" parquet:"stats,optional"`
-	DeletionVector   json.RawMessage   `json:"deletionVector,omitempty" parquet:"-"`
+	Path             string             `json:"path" parquet:"path"`
+	PartitionValues  map[string]*string `json:"partitionValues" parquet:"partitionValues"`
+	Size             int64              `json:"size" parquet:"size"`
+	ModificationTime int64              `json:"modificationTime" parquet:"modificationTime"`
+	DataChange       bool               `json:"dataChange" parquet:"dataChange"`
+	Tags             map[string]string  `json:"tags,omitempty" parquet:"tags,optional"`
+	Stats            string             `json:"stats,omitempty" parquet:"stats,optional"`
+	DeletionVector   json.RawMessage    `json:"deletionVector,omitempty" parquet:"-"`
 }
 
 type remove struct {
@@ -80,6 +80,28 @@ type commitInfo struct {
 	// Checksum is the CRC-32C of the commit, in hexadecimal, taken with zeros
 	// in its place; "" in commits of other programs.
 	Checksum string `json:"drumbeat.crc32c,omitempty"`
+}
+
+// UnmarshalJSON reads what is of the expected type, and nothing else: the
+// protocol leaves open what a commitInfo holds.
+func (c *commitInfo) UnmarshalJSON(text []byte) error {
+	var in map[string]json.RawMessage
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	for name, to := range map[string]any{
+		"timestamp": &c.Timestamp, "operation": &c.Operation, "engineInfo": &c.EngineInfo, tagChecksum: &c.Checksum,
+	} {
+		_ = json.Unmarshal(in[name], to) // of another type it stays empty
+	}
+	var parameters map[string]any
+	if json.Unmarshal(in["operationParameters"], &parameters) == nil {
+		c.OperationParameters = make(map[string]string, len(parameters))
+		for name, value := range parameters {
+			c.OperationParameters[name] = fmt.Sprint(value)
+		}
+	}
+	return nil
 }
 
 // decodeCommit reads a commit. Actions that we do not know are skipped, as the

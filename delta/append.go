@@ -174,12 +174,8 @@ func (t *Table) writeFile(ctx context.Context, stored Schema, folder string, i i
 	name := fmt.Sprintf("%spart-%05d-%s.zstd.parquet", folder, i, newUUID())
 	tags := map[string]string{tagChecksum: checksum(body)}
 	maps.Copy(tags, p.batch.Tags)
-	values := p.values
-	if values == nil {
-		values = map[string]string{}
-	}
 	made := &add{
-		Path: name, PartitionValues: values, Size: int64(len(body)),
+		Path: name, PartitionValues: nullable(p.values), Size: int64(len(body)),
 		ModificationTime: t.now().UnixMilli(), DataChange: true, Tags: tags, Stats: stats,
 	}
 	t.writes(name)

@@ -156,11 +156,19 @@ func (s *Snapshot) checkpointRows(forgetBefore int64) []action {
 }
 
 // values returns the partition values as actions hold them.
-func (f *File) values() map[string]string {
-	if f.Partition == nil {
-		return map[string]string{}
+func (f *File) values() map[string]*string { return nullable(f.Partition) }
+
+// nullable makes values of which "" is null. Spark takes an empty text, which
+// the protocol has as null too, for one.
+func nullable(values map[string]string) map[string]*string {
+	out := make(map[string]*string, len(values))
+	for name, value := range values {
+		out[name] = nil
+		if value != "" {
+			out[name] = &value
+		}
 	}
-	return f.Partition
+	return out
 }
 
 // escapePath writes a file's path as actions hold it. Our own names need

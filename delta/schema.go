@@ -113,8 +113,12 @@ func decodeSchema(text string) (Schema, string, error) {
 	reason := ""
 	for i, f := range in.Fields {
 		schema[i] = Field{Name: f.Name, Nullable: f.Nullable}
-		if err := schema[i].parseType(f.Type); err != nil {
+		narrow, err := schema[i].parseType(f.Type)
+		if err != nil {
 			return nil, "", err
+		}
+		if narrow != "" {
+			reason = fmt.Sprintf("column %s is a %s, which is read but not written here", f.Name, narrow)
 		}
 		for key := range f.Metadata {
 			if key == "delta.invariants" || key == "delta.generationExpression" || strings.HasPrefix(key, "delta.identity") {
@@ -125,26 +129,34 @@ func decodeSchema(text string) (Schema, string, error) {
 	return schema, reason, schema.check()
 }
 
-// parseType reads a column's type.
-func (f *Field) parseType(text json.RawMessage) error {
+// narrowTypes are those of other programs that are read as wider ones.
+var narrowTypes = map[string]Type{"float": Float64, "short": Int32, "byte": Int32} //nolint:gochecknoglobals // a constant table
+
+// parseType reads a column's type; of one that is read as a wider one it
+// returns the name.
+func (f *Field) parseType(text json.RawMessage) (narrow string, err error) {
 	var name string
 	if err := json.Unmarshal(text, &name); err != nil {
-		return fmt.Errorf("read schema: column %s is nested (%.60s), and only flat columns are read: %w",
+		return "", fmt.Errorf("read schema: column %s is nested (%.60s), and only flat columns are read: %w",
 			f.Name, text, drumbeat.ErrInvalid)
 	}
 	if digits := decimalName.FindStringSubmatch(name); digits != nil {
 		f.Type = Decimal
 		f.Precision, _ = strconv.Atoi(digits[1]) // at most two digits each
 		f.Scale, _ = strconv.Atoi(digits[2])
-		return nil
+		return "", nil
+	}
+	if wide, known := narrowTypes[name]; known {
+		f.Type = wide
+		return name, nil
 	}
 	for t, known := range typeNames {
 		if name == known && Type(t) != Decimal {
 			f.Type = Type(t)
-			return nil
+			return "", nil
 		}
 	}
-	return fmt.Errorf("read schema: column %s is a %.60s, which is not read here: %w", f.Name, name, drumbeat.ErrInvalid)
+	return "", fmt.Errorf("read schema: column %s is a %.60s, which is not read here: %w", f.Name, name, drumbeat.ErrInvalid)
 }
 
 // stored returns the columns that data files hold.

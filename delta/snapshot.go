@@ -225,7 +225,13 @@ func (s *Snapshot) change(version int64, added []*add, gone map[string]int64) er
 		}
 		file := &File{Path: name, Size: a.Size, Modified: time.UnixMilli(a.ModificationTime), Tags: a.Tags, raw: a.Stats}
 		if len(s.meta.PartitionColumns) > 0 {
-			file.Partition = a.PartitionValues
+			file.Partition = make(map[string]string, len(a.PartitionValues))
+			for name, value := range a.PartitionValues {
+				file.Partition[name] = ""
+				if value != nil {
+					file.Partition[name] = *value
+				}
+			}
 			if err := s.schema.values(name, file.Partition); err != nil {
 				return err
 			}

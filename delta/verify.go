@@ -196,13 +196,22 @@ func (s *Snapshot) differs(o *Snapshot) string {
 	case len(s.files) != len(o.files):
 		return fmt.Sprintf("it has %d files, not %d", len(o.files), len(s.files))
 	}
-	for i, f := range s.files {
-		g := o.files[i]
+	theirs := make(map[string]*File, len(o.files)) // other programs keep no order
+	for _, f := range o.files {
+		theirs[f.Path] = f
+	}
+	for _, f := range s.files {
+		g := theirs[f.Path]
+		if g == nil {
+			return "it lacks file " + f.Path
+		}
 		// The place in the order is a tag of checkpoints only where it was none before.
-		mine, theirs := maps.Clone(f.Tags), maps.Clone(g.Tags)
-		delete(mine, tagOrder)
-		delete(theirs, tagOrder)
-		if f.Path != g.Path || f.Size != g.Size || f.raw != g.raw || !maps.Equal(f.Partition, g.Partition) || !maps.Equal(mine, theirs) {
+		tags, others := maps.Clone(f.Tags), maps.Clone(g.Tags)
+		delete(tags, tagOrder)
+		delete(others, tagOrder)
+		// Other programs write the statistics of their files again in their own way.
+		stats := f.raw == g.raw || f.Tags[tagChecksum] == ""
+		if f.Size != g.Size || !stats || !maps.Equal(f.Partition, g.Partition) || !maps.Equal(tags, others) {
 			return "it says other things of file " + f.Path
 		}
 	}

@@ -84,6 +84,38 @@ func (a *accepted) add(item *drumbeat.Item, memory time.Duration) {
 	a.forget(n, memory)
 }
 
+// mark flags the values that the item brought anew, and that were added, by
+// what is remembered of the times before it (V1): stuck, if so many in a row
+// are equal, and jump, if it is too far from the one before. Missing values
+// stand in no row.
+func (a *accepted) mark(item *drumbeat.Item, sensors []Sensor) {
+	at, _ := a.find(item.EventTime)
+	n := len(sensors)
+	for i := range sensors {
+		s, v := &sensors[i], item.Values[i]
+		if v == drumbeat.Missing || s.StuckAfter == 0 && s.MaxJump == 0 {
+			continue
+		}
+		row := 1
+		for k := at - 1; k >= a.head; k-- {
+			before := a.values[k*n+i]
+			if before == drumbeat.Missing {
+				continue
+			}
+			if row == 1 && s.MaxJump > 0 && (v-before > s.MaxJump || before-v > s.MaxJump) {
+				item.Flags[i] |= drumbeat.FlagJump
+			}
+			if before != v || s.StuckAfter == 0 {
+				break
+			}
+			if row++; row >= s.StuckAfter {
+				item.Flags[i] |= drumbeat.FlagStuck
+				break
+			}
+		}
+	}
+}
+
 // forget drops what is out of reach; it moves the rest down when more than
 // half the space is idle, so that its cost is shared out.
 func (a *accepted) forget(sensors int, memory time.Duration) {

@@ -19,7 +19,7 @@ const Ahead = 5 * time.Minute
 // What it remembers is bounded. Of a machine's readings, only those whose
 // event time is at most 2·L before the greatest arrival time of its kept
 // readings: an item older than that is late, whatever its own arrival time
-// says. Since no item arrives later than L after it was measured without
+// says. A row of equal values is counted as far back as that, too. Since no item arrives later than L after it was measured without
 // being late, this concerns only records whose arrival time lies back, such as
 // redriven ones. Ids of log entries, machines and watermarks are kept for
 // good: they are few.
@@ -119,6 +119,7 @@ func (j *Judge) reading(item *drumbeat.Item) (drumbeat.Fate, string) {
 			s.Name, j.fleet.FormatValue(rejected, s.Min), j.fleet.FormatValue(rejected, s.Max))
 	}
 	m.accepted.add(item, 2*lateness)
+	m.accepted.mark(item, j.fleet.Sensors)
 	return drumbeat.FateKept, ""
 }
 

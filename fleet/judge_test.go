@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -237,8 +238,51 @@ func (p *plain) judge(item *drumbeat.Item) drumbeat.Fate {
 		k := *item
 		k.Values = slices.Clone(item.Values)
 		p.kept = append(p.kept, k)
+		if item.Kind == drumbeat.KindReading {
+			p.mark(item)
+		}
 	}
 	return fate
+}
+
+// mark reads V1 word by word: over the values that are known now of the times
+// before the item's, no older than the judge's memory, the newest first.
+func (p *plain) mark(item *drumbeat.Item) {
+	newest := drumbeat.NoTime
+	for i := range p.kept {
+		if k := &p.kept[i]; k.Machine == item.Machine && k.Kind == drumbeat.KindReading {
+			newest = max(newest, k.ArrivalTime)
+		}
+	}
+	for i, v := range item.Values {
+		if v == miss {
+			continue
+		}
+		at := map[drumbeat.Time]int64{}
+		for k := range p.kept {
+			k := &p.kept[k]
+			if k.Machine == item.Machine && k.Kind == drumbeat.KindReading && k.EventTime < item.EventTime &&
+				k.EventTime >= newest.Add(-2*p.f.Lateness) && k.Values[i] != miss {
+				at[k.EventTime] = k.Values[i]
+			}
+		}
+		times := slices.Sorted(maps.Keys(at))
+		slices.Reverse(times)
+		s := &p.f.Sensors[i]
+		if len(times) > 0 && s.MaxJump > 0 && max(v-at[times[0]], at[times[0]]-v) > s.MaxJump {
+			item.Flags[i] |= drumbeat.FlagJump
+		}
+		row := 1
+		for _, time := range times {
+			if at[time] != v {
+				break
+			}
+			row++
+		}
+		if s.StuckAfter > 0 && row >= s.StuckAfter {
+			item.Flags[i] |= drumbeat.FlagStuck
+		}
+	}
 }
 
 func (p *plain) sift(item *drumbeat.Item) drumbeat.Fate {
@@ -323,6 +367,8 @@ func clone(item drumbeat.Item) drumbeat.Item {
 
 func TestAJudgeAgreesWithThePlainOneAndSurvivesRestarts(t *testing.T) {
 	mill := newMill(t)
+	mill.Sensors[0].StuckAfter, mill.Sensors[0].MaxJump = 3, 2
+	mill.Sensors[1].StuckAfter, mill.Sensors[2].MaxJump = 2, 1
 	rapid.Check(t, func(t *rapid.T) {
 		whole, oracle := fleet.NewJudge(mill), &plain{f: mill}
 		restarted := fleet.NewJudge(mill)
@@ -362,6 +408,34 @@ func TestAJudgeAgreesWithThePlainOneAndSurvivesRestarts(t *testing.T) {
 			kept = append(kept, clone(two))
 		}
 	})
+}
+
+func TestAValueIsStuckFromTheRowsEndOnAndJumpsFromTheOneBefore(t *testing.T) {
+	mill := newMill(t)
+	mill.Sensors[0].StuckAfter, mill.Sensors[0].MaxJump = 3, 10
+	j := fleet.NewJudge(mill)
+	record := machineRecord("", "")
+	record.ArrivalTime = day(noon)
+	j.Judge(&record)
+	const stuck, jump = drumbeat.FlagStuck, drumbeat.FlagJump
+	for i, step := range []struct {
+		minute int
+		value  int64
+		want   drumbeat.Flag
+	}{
+		{0, 5, 0}, {15, 5, 0}, {30, 5, stuck}, {45, 5, stuck}, // the third and what follows
+		{60, miss, 0}, {75, 5, stuck}, // a missing value ends no row
+		{90, 15, 0}, {105, 26, jump}, {120, 15, jump}, // 10 is allowed, 11 is not
+		{100, 16, 0}, // late news: from 15 before it, and it changes nothing that was said
+		{135, 15, 0},
+	} {
+		item := reading("W-1", noon, step.value, 1, 1, 1)
+		item.EventTime = item.EventTime.Add(time.Duration(step.minute) * time.Minute)
+		item.ArrivalTime = item.EventTime
+		if fate, why := j.Judge(&item); fate != drumbeat.FateKept || item.Flags[0] != step.want {
+			t.Errorf("step %d, minute %d: %v %s, flags %v, want %v", i, step.minute, fate, why, item.Flags[0], step.want)
+		}
+	}
 }
 
 func TestAJudgeForgetsWhatIsOutOfReach(t *testing.T) {

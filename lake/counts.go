@@ -17,6 +17,8 @@ type Counts struct {
 	Clipped     map[string]int64 `json:"clipped"`      // values of kept readings by sensor (V1)
 	Nulled      map[string]int64 `json:"nulled"`       // values of kept readings by sensor (V1)
 	Conflicts   map[string]int64 `json:"conflicts"`    // values of kept readings by sensor (T3)
+	Stuck       map[string]int64 `json:"stuck"`        // values of kept readings by sensor (V1)
+	Jumps       map[string]int64 `json:"jumps"`        // values of kept readings by sensor (V1)
 }
 
 // maxReasons bounds the reasons that are counted apart; what comes beyond them
@@ -28,6 +30,7 @@ const maxReasons = 1000
 func (l *Lake) Counts(ctx context.Context) (Counts, error) {
 	c := Counts{
 		Rows: map[string]int64{}, Clipped: map[string]int64{}, Nulled: map[string]int64{}, Conflicts: map[string]int64{},
+		Stuck: map[string]int64{}, Jumps: map[string]int64{},
 	}
 	for name, t := range map[string]*table{
 		"bronze": l.bronze, "dead_letters": l.deadLetters, "silver_readings": l.readings, "silver_entries": l.entries,
@@ -94,6 +97,8 @@ func (l *Lake) countFlags(ctx context.Context, c *Counts) error {
 					addFlag(c.Clipped, sensor, flag&drumbeat.FlagClipped, n)
 					addFlag(c.Nulled, sensor, flag&drumbeat.FlagNulled, n)
 					addFlag(c.Conflicts, sensor, flag&drumbeat.FlagConflict, n)
+					addFlag(c.Stuck, sensor, flag&drumbeat.FlagStuck, n)
+					addFlag(c.Jumps, sensor, flag&drumbeat.FlagJump, n)
 				}
 			}
 		}

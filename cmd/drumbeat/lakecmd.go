@@ -85,6 +85,8 @@ func (c *countLakeCommand) Run(ctx context.Context, p *process) error {
 			{"reason", counts.Reasons},
 			{"values clipped", counts.Clipped},
 			{"values nulled", counts.Nulled},
+			{"values stuck", counts.Stuck},
+			{"values jumped", counts.Jumps},
 		} {
 			for _, name := range slices.Sorted(maps.Keys(part.counts)) {
 				row(part.title, name, part.counts[name])
