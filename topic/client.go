@@ -129,6 +129,8 @@ func explain(cfg Config, doing string, err error) error {
 	case errors.Is(err, kerr.MessageTooLarge):
 		return fmt.Errorf("%s: a record is larger than the topic's max.message.bytes: %w (%w)",
 			doing, drumbeat.ErrLimit, err)
+	case errors.Is(err, kerr.UnknownServerError), errors.Is(err, kerr.KafkaStorageError):
+		return fmt.Errorf("%s: the broker could not do it; often its disk is full, its log says: %w", doing, err)
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed),
 		errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.TransactionalIDAuthorizationFailed):
 		return fmt.Errorf("%s: the broker refuses this client; ask for the permission: %w", doing, err)

@@ -1,0 +1,86 @@
+//go:build real
+
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// smallDisk mounts a disk of so many KiB, which needs root, and returns the
+// folder and what makes it larger.
+func smallDisk(t *testing.T, kib int) (dir string, grow func(kib int)) {
+	t.Helper()
+	dir = t.TempDir()
+	mount := func(args ...string) {
+		t.Helper()
+		if text, err := exec.CommandContext(t.Context(), "mount", args...).CombinedOutput(); err != nil {
+			t.Fatalf("mount %q, which needs root: %v\n%s", args, err, text)
+		}
+	}
+	mount("-t", "tmpfs", "-o", fmt.Sprintf("size=%dk", kib), "tmpfs", dir)
+	t.Cleanup(func() {
+		if text, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v\n%s", err, text)
+		}
+	})
+	return dir, func(kib int) { t.Helper(); mount("-o", fmt.Sprintf("remount,size=%dk", kib), dir) }
+}
+
+// TestAFullDiskLosesAndDoublesNothing plays the way from the topic to gold on
+// a disk that is full again and again, and grows a little each time.
+func TestAFullDiskLosesAndDoublesNothing(t *testing.T) {
+	_, whole := playOnce(t, filepath.Join(t.TempDir(), "data"), "", 0)
+	want := sums(t, &whole)
+	path, err := fragile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, grow := smallDisk(t, 400)
+	dir := filepath.Join(disk, "data")
+	full := 0
+	for kib := 400; ; kib += kib / 8 {
+		grow(kib)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		cmd := exec.CommandContext(ctx, path, "quickstart", "--once", "--json", "--until", "materialize",
+			"--machines", "5", "--days", "35", "--dir", dir)
+		var said strings.Builder
+		cmd.Stderr = &said
+		err := cmd.Run()
+		cancel()
+		if err == nil {
+			break
+		}
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() < 0 {
+			t.Fatalf("%d KiB: %v\n%s", kib, err, said.String())
+		}
+		if text := said.String(); !strings.Contains(text, "no space left on device") && !strings.Contains(text, "disk is full") {
+			t.Errorf("%d KiB: it does not say that the disk is full:\n%s", kib, text)
+		}
+		full++
+		if kib > 1<<20 {
+			t.Fatalf("%d KiB are not enough:\n%s", kib, said.String())
+		}
+	}
+	if full < 5 {
+		t.Errorf("the disk was full %d times only", full)
+	}
+	grow(1 << 20)
+	again := filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(again, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	_, report := playOnce(t, again, "", 0)
+	if got := sums(t, &report); got != want {
+		t.Errorf("full %d times:\n got %s\nwant %s", full, got, want)
+	}
+	t.Logf("full %d times: lost 0, doubled 0 (%s)", full, want)
+}
