@@ -61,7 +61,7 @@ check: $(ASSETS) lint vet ## the quick part: format, lint, vet, short race tests
 	$(GO) test -race -short ./...
 
 .PHONY: test
-test: build lint vet $(XGBOOST) $(READERS) $(VERSITYGW) $(KAFKA) $(SPARK)/jars $(AXE) browser-ready ## everything: lint, race tests, real parts, browser, the two loops
+test: build lint vet $(XGBOOST) $(READERS) $(VERSITYGW) $(KAFKA) $(SPARK)/jars $(AXE) browser-ready mosquitto-ready ## everything: lint, race tests, real parts, browser, the two loops
 	$(GO) test -race -tags real,browser -timeout 30m ./...
 	$(GO) test -tags failpoint -run Killed ./delta ./topic/embedded
 	$(GO) test -timeout 20m -run 'AFleetAsUsual|AShiftIsSeen|AShiftedSensor' ./monitor
@@ -129,6 +129,10 @@ $(VERSITYGW):
 	@echo "installing the S3 server versitygw $(VERSITYGW_VERSION)"
 	@mkdir -p $(@D)
 	@$(call retry,GOBIN=$(@D) $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION))
+
+.PHONY: mosquitto-ready
+mosquitto-ready:
+	@command -v mosquitto >/dev/null && command -v mosquitto_pub >/dev/null || { echo "installing mosquitto"; $(call retry,apt-get update -qq); $(call retry,apt-get install -y -qq --no-install-recommends mosquitto mosquitto-clients >/dev/null); }
 
 .PHONY: java-ready
 java-ready:

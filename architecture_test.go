@@ -50,6 +50,7 @@ var homes = map[string][]string{
 	"github.com/alecthomas/kong":          {"cmd"},
 	"github.com/danielgtaylor/huma":       {"serve", "cmd"},
 	"github.com/ebitengine/purego":        {"train/xgboost"},
+	"github.com/eclipse/paho.golang":      {"ingest/mqtt"},
 	"github.com/google/go-cmp":            {"objstore/objstoretest", "registry/registrytest", "feature/onlinetest", "topic/topictest"},
 	"github.com/klauspost/compress":       {"delta"},
 	"github.com/minio/minio-go":           {"objstore/s3"},

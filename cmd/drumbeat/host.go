@@ -96,6 +96,9 @@ func (h *host) run(ctx context.Context) error {
 	group.Go(func() error { return h.serveHTTP(ctx) })
 	group.Go(func() error { return h.keepTold(ctx) })
 	group.Go(func() error { return h.workOn(ctx) })
+	if h.file.mqtt != nil {
+		group.Go(func() error { return h.followMQTT(ctx) })
+	}
 	if !h.unattended {
 		group.Go(func() error { return h.attendAll(ctx) })
 	}

@@ -9,6 +9,7 @@ import (
 
 	"drumbeat"
 	"drumbeat/fleet/strict"
+	"drumbeat/ingest/mqtt"
 	"drumbeat/objstore/s3"
 )
 
@@ -20,6 +21,7 @@ const siteName = "site.yaml"
 type siteFile struct {
 	objects *s3.Config    // nil: a folder
 	kafka   *kafkaSection // nil: the embedded broker
+	mqtt    *mqtt.Config  // nil: none
 }
 
 // loadSite reads a data folder's site file, if there is one.
@@ -44,6 +46,7 @@ func readSite(fsys fs.FS) (siteFile, error) {
 	root := file.Root().Map()
 	site.objects = objectsSection(root.Get("objects"))
 	site.kafka = readKafka(root.Get("kafka"))
+	site.mqtt = readMQTT(root.Get("mqtt"))
 	root.Close()
 	return site, file.Err()
 }

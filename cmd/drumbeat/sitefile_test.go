@@ -1,11 +1,13 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"drumbeat/fleet/strict"
+	"drumbeat/ingest/mqtt"
 	"drumbeat/objstore/s3"
 	"drumbeat/topic"
 )
@@ -100,5 +102,34 @@ func TestTheSectionKafkaNamesABroker(t *testing.T) {
 	}
 	if _, err := read("{brokers: ['a:1'], sasl: {mechanism: plain, user: u, in_the_clear: true, password_env: DRUMBEAT_TEST_SECRET}}"); err != nil {
 		t.Errorf("a network that is trusted: %v", err)
+	}
+}
+
+func TestTheSectionMQTTNamesWhatToListenTo(t *testing.T) {
+	t.Setenv("DRUMBEAT_TEST_SECRET", "s3same")
+	read := func(text string) (*mqtt.Config, error) {
+		t.Helper()
+		site, err := readSite(fstest.MapFS{siteName: {Data: []byte("mqtt: " + text + "\n")}})
+		return site.mqtt, err
+	}
+	m, err := read("{brokers: ['mqtts://b:8883'], user: u, password_env: DRUMBEAT_TEST_SECRET, tls: {}, subscriptions: [{topic: 'a/+/b', fleet: laundry}, {topic: c, type: failure}]}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []mqtt.Subscription{{Filter: "a/+/b", Fleet: "laundry", Type: "reading"}, {Filter: "c", Type: "failure"}}
+	if !slices.Equal(m.Subscriptions, want) || m.Brokers[0].Host != "b:8883" || m.Password != "s3same" || m.TLS == nil || m.ClientID != "drumbeat" {
+		t.Errorf("got %+v", m)
+	}
+	for text, fault := range map[string]string{
+		"{subscriptions: [{topic: a}]}":                                     `"brokers" is missing`,
+		"{brokers: ['b:1883'], subscriptions: [{topic: a}]}":                "mqtt://host:1883",
+		"{brokers: ['mqtt://b:1883']}":                                      `"subscriptions" is missing`,
+		"{brokers: ['mqtt://b:1883'], subscriptions: [{topic: 'a/#/b'}]}":   "for all that follow",
+		"{brokers: ['mqtt://b:1883'], subscriptions: [{topics: a}]}":        `did you mean "topic"`,
+		"{brokers: ['mqtt://b:1883'], subscriptions: [], password: s3same}": "a secret does not stand in this file",
+	} {
+		if _, err := read(text); err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("%s: got %v, want %q", text, err, fault)
+		}
 	}
 }
