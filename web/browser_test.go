@@ -193,7 +193,7 @@ func (b *tab) signIn(h *house, role access.Role) {
 func (b *tab) signInTo(h *house, role access.Role, path string) {
 	b.t.Helper()
 	b.do(chromedp.Navigate(h.link(b.t, role)), chromedp.Click(chromedp.CSS(".send")))
-	b.until(`location.pathname === "` + path + `"`)
+	b.until(`location.pathname === "` + path + `" && document.readyState === "complete"`)
 }
 
 // press presses one key as a keyboard does: a page that handles it keeps it
