@@ -36,6 +36,10 @@ AXE := web/node_modules/axe-core/axe.min.js
 # Package registries hiccup: three tries, with a pause that grows.
 retry = for i in 1 2 3; do $(1) && break || { [ $$i = 3 ] && exit 1; sleep $$((i * 5)); }; done
 
+# A folder of Python with packages, whole or not at all; packages of Debian.
+venv = rm -rf $(1) && mkdir -p $(CACHE) && $(PYTHON) -m venv $(1) && { ( $(call retry,$(1)/bin/python -m pip install -q --disable-pip-version-check $(2)) ) || { rm -rf $(1); exit 1; }; }
+apt = $(call retry,apt-get update -qq); $(call retry,apt-get install -y -qq --no-install-recommends $(1) >/dev/null)
+
 export DRUMBEAT_XGBOOST = $(XGBOOST)
 export DRUMBEAT_PYTHON = $(READERS)
 export DRUMBEAT_VERSITYGW = $(VERSITYGW)
@@ -121,9 +125,7 @@ $(LINT):
 
 $(READERS):
 	@echo "installing the readers of Delta tables: deltalake $(DELTALAKE_VERSION), DuckDB $(DUCKDB_VERSION)"
-	@rm -rf $(@D:/bin=) && mkdir -p $(CACHE)
-	@$(PYTHON) -m venv $(@D:/bin=)
-	@$(call retry,$(READERS) -m pip install -q --disable-pip-version-check deltalake==$(DELTALAKE_VERSION) duckdb==$(DUCKDB_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(@D:/bin=); exit 1; }
+	@$(call venv,$(@D:/bin=),deltalake==$(DELTALAKE_VERSION) duckdb==$(DUCKDB_VERSION) pyarrow==$(PYARROW_VERSION))
 
 $(VERSITYGW):
 	@echo "installing the S3 server versitygw $(VERSITYGW_VERSION)"
@@ -132,11 +134,11 @@ $(VERSITYGW):
 
 .PHONY: mosquitto-ready
 mosquitto-ready:
-	@command -v mosquitto >/dev/null && command -v mosquitto_pub >/dev/null || { echo "installing mosquitto"; $(call retry,apt-get update -qq); $(call retry,apt-get install -y -qq --no-install-recommends mosquitto mosquitto-clients >/dev/null); }
+	@command -v mosquitto >/dev/null && command -v mosquitto_pub >/dev/null || { echo "installing mosquitto"; $(call apt,mosquitto mosquitto-clients); }
 
 .PHONY: java-ready
 java-ready:
-	@command -v mvn >/dev/null && command -v java >/dev/null || { echo "installing Java and Maven"; $(call retry,apt-get update -qq); $(call retry,apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless maven >/dev/null); }
+	@command -v mvn >/dev/null && command -v java >/dev/null || { echo "installing Java and Maven"; $(call apt,openjdk-17-jre-headless maven); }
 
 $(KAFKA): topic/kafkatest/pom.xml | java-ready
 	@echo "installing Apache Kafka $(KAFKA_VERSION)"
@@ -146,17 +148,13 @@ $(KAFKA): topic/kafkatest/pom.xml | java-ready
 
 $(SPARK)/jars: delta/judges/pom.xml | java-ready
 	@echo "installing Spark $(SPARK_VERSION) with Delta $(DELTA_SPARK_VERSION)"
-	@rm -rf $(SPARK) && mkdir -p $(CACHE)
-	@$(PYTHON) -m venv $(SPARK)
-	@$(call retry,$(SPARK)/bin/python -m pip install -q --disable-pip-version-check pyspark==$(SPARK_VERSION))
+	@$(call venv,$(SPARK),pyspark==$(SPARK_VERSION))
 	@$(call retry,mvn -q -B -f delta/judges/pom.xml -Ddelta.version=$(DELTA_SPARK_VERSION) dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(SPARK)/jars.tmp)
 	@mv $(SPARK)/jars.tmp $(SPARK)/jars && touch $(SPARK)/jars
 
 $(PEERS):
 	@echo "installing pandas $(PANDAS_VERSION) and polars $(POLARS_VERSION)"
-	@rm -rf $(@D:/bin=) && mkdir -p $(CACHE)
-	@$(PYTHON) -m venv $(@D:/bin=)
-	@$(call retry,$(PEERS) -m pip install -q --disable-pip-version-check pandas==$(PANDAS_VERSION) polars==$(POLARS_VERSION) deltalake==$(DELTALAKE_VERSION) pyarrow==$(PYARROW_VERSION)) || { rm -rf $(@D:/bin=); exit 1; }
+	@$(call venv,$(@D:/bin=),pandas==$(PANDAS_VERSION) polars==$(POLARS_VERSION) deltalake==$(DELTALAKE_VERSION) pyarrow==$(PYARROW_VERSION))
 
 # npm ci installs what the lock file pins; the bundle goes into an ignored,
 # embedded folder.
@@ -168,4 +166,4 @@ $(ASSETS) $(AXE) &: web/package.json web/package-lock.json
 
 .PHONY: browser-ready
 browser-ready:
-	@command -v chromium >/dev/null || { echo "installing chromium"; $(call retry,apt-get update -qq); $(call retry,apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null); }
+	@command -v chromium >/dev/null || { echo "installing chromium"; $(call apt,chromium fonts-dejavu-core); }

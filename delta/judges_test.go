@@ -101,10 +101,7 @@ func (j *judge) sql(statements string) { j.t.Helper(); j.ask(map[string]any{"sql
 func (j *judge) reads(when, folder string, s *delta.Snapshot, version any) {
 	j.t.Helper()
 	columns, rows := j.ask(map[string]any{"read": folder, "version": version})
-	var names []string
-	for _, f := range s.Schema() {
-		names = append(names, f.Name)
-	}
+	names := s.Schema().Names()
 	// Some engines put the columns of partitions last.
 	order := make([]int, len(names))
 	for i, name := range names {

@@ -56,6 +56,15 @@ func (s Schema) Index(name string) int {
 	return -1
 }
 
+// Names returns the names of the columns, in order.
+func (s Schema) Names() []string {
+	names := make([]string, len(s))
+	for i := range s {
+		names[i] = s[i].Name
+	}
+	return names
+}
+
 // check says what keeps a schema from being written so that every Delta
 // reader understands it.
 func (s Schema) check() error {
@@ -167,13 +176,7 @@ func (s Schema) stored() Schema {
 // partitions returns the names of the columns that the table is partitioned
 // by, in the schema's order.
 func (s Schema) partitions() []string {
-	names := []string{}
-	for _, f := range s {
-		if f.Partition {
-			names = append(names, f.Name)
-		}
-	}
-	return names
+	return slices.DeleteFunc(slices.Clone(s), func(f Field) bool { return !f.Partition }).Names()
 }
 
 // sameColumn says whether two fields describe the same data on disk.

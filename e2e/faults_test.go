@@ -4,12 +4,9 @@ package e2e_test
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -162,10 +159,6 @@ func faultyDisk(t *testing.T, on string) *faults {
 func TestWritesAndFsyncsThatFailLoseAndDoubleNothing(t *testing.T) {
 	_, whole := playOnce(t, filepath.Join(t.TempDir(), "data"), "", 0)
 	want := sums(t, &whole)
-	path, err := fragile()
-	if err != nil {
-		t.Fatal(err)
-	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 3))
@@ -173,7 +166,7 @@ func TestWritesAndFsyncsThatFailLoseAndDoubleNothing(t *testing.T) {
 	for range 4 {
 		dir := filepath.Join(t.TempDir(), "data")
 		lake, broker := faultyDisk(t, filepath.Join(dir, "objects")), faultyDisk(t, filepath.Join(dir, "broker"))
-		for playFaulty(t, path, dir, chance, lake, broker) {
+		for playFaulty(t, dir, chance, lake, broker) {
 			ended++
 		}
 		_, report := playOnce(t, dir, "", 0)
@@ -191,7 +184,7 @@ func TestWritesAndFsyncsThatFailLoseAndDoubleNothing(t *testing.T) {
 
 // playFaulty plays once, with one of the disks failing at some point, and says
 // whether that ended it.
-func playFaulty(t *testing.T, path, dir string, chance *rand.Rand, lake, broker *faults) bool {
+func playFaulty(t *testing.T, dir string, chance *rand.Rand, lake, broker *faults) bool {
 	t.Helper()
 	failing, soon := lake, 30
 	if chance.IntN(3) == 0 {
@@ -202,18 +195,8 @@ func playFaulty(t *testing.T, path, dir string, chance *rand.Rand, lake, broker 
 	} else {
 		failing.arm(-1, chance.IntN(soon))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "quickstart", "--once", "--json", "--until", "materialize",
-		"--machines", "5", "--days", "35", "--dir", dir)
-	var said strings.Builder
-	cmd.Stderr = &said
-	err := cmd.Run()
+	broken, _ := playBroken(t, dir)
 	lake.arm(-1, -1)
 	broker.arm(-1, -1)
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() < 0) {
-		t.Fatalf("%v\n%s", err, said.String())
-	}
-	return err != nil
+	return broken
 }

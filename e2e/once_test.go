@@ -86,20 +86,42 @@ func failpoints(t *testing.T) []string {
 	return names
 }
 
+// playing is the command that plays a small laundry from the simulator to gold.
+func playing(ctx context.Context, t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	path, err := fragile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exec.CommandContext(ctx, path, "quickstart", "--once", "--json", "--until", "materialize",
+		"--machines", "5", "--days", "35", "--dir", dir)
+}
+
+// playBroken plays, and says whether the play ended by an error of its own, and
+// with which words: a kill or a hang fails the test.
+func playBroken(t *testing.T, dir string) (broken bool, words string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := playing(ctx, t, dir)
+	var said strings.Builder
+	cmd.Stderr = &said
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() < 0) {
+		t.Fatalf("%v\n%s", err, said.String())
+	}
+	return err != nil, said.String()
+}
+
 // playOnce plays a small laundry from the simulator through topic, bronze and
 // silver to gold. Each step compares what it holds with what the simulator
 // sent, fate by fate, and fails on any difference. kill ends it from outside
 // after a while; 0 lets it end by itself.
 func playOnce(t *testing.T, dir, failpoint string, kill time.Duration) (killed bool, report quickstart) {
 	t.Helper()
-	path, err := fragile()
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "quickstart", "--once", "--json", "--until", "materialize",
-		"--machines", "5", "--days", "35", "--dir", dir)
+	cmd := playing(ctx, t, dir)
 	cmd.Env = append(os.Environ(), "DRUMBEAT_FAILPOINT="+failpoint)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -110,7 +132,7 @@ func playOnce(t *testing.T, dir, failpoint string, kill time.Duration) (killed b
 		timer := time.AfterFunc(kill, func() { _ = cmd.Process.Kill() })
 		defer timer.Stop()
 	}
-	err = cmd.Wait()
+	err := cmd.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL && ctx.Err() == nil {
 			return true, report

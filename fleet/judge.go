@@ -19,10 +19,10 @@ const Ahead = 5 * time.Minute
 // What it remembers is bounded. Of a machine's readings, only those whose
 // event time is at most 2·L before the greatest arrival time of its kept
 // readings: an item older than that is late, whatever its own arrival time
-// says. A row of equal values is counted as far back as that, too. Since no item arrives later than L after it was measured without
-// being late, this concerns only records whose arrival time lies back, such as
-// redriven ones. Ids of log entries, machines and watermarks are kept for
-// good: they are few.
+// says. A row of equal values is counted as far back as that, too. Since no
+// item arrives later than L after it was measured without being late, this
+// concerns only records whose arrival time lies back, such as redriven ones.
+// Ids of log entries, machines and watermarks are kept for good: they are few.
 type Judge struct {
 	fleet      *Fleet
 	machines   map[drumbeat.MachineID]*machine

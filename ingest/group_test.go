@@ -211,14 +211,20 @@ func (s *shared) run(ctx context.Context, share topic.Share) {
 	}
 }
 
-func TestARebalanceStormLosesAndDoublesNothing(t *testing.T) {
-	t.Parallel()
+// fakeKafka runs a broker in memory.
+func fakeKafka(t *testing.T) topic.Config {
+	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	newShared(t, topic.Config{Brokers: cluster.ListenAddrs()}).storm(60, func(int) {})
+	return topic.Config{Brokers: cluster.ListenAddrs()}
+}
+
+func TestARebalanceStormLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
+	newShared(t, fakeKafka(t)).storm(60, func(int) {})
 }
 
 // slow is a store whose creates wait while it is held.
@@ -283,12 +289,7 @@ func testPaused(t *testing.T, s *shared) {
 // other and both believe that each partition is theirs.
 func TestTwoProcessesThatBothReadEverything(t *testing.T) {
 	t.Parallel()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	s := newShared(t, topic.Config{Brokers: cluster.ListenAddrs()})
+	s := newShared(t, fakeKafka(t))
 	w, err := topic.NewWriter(t.Context(), s.cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -136,14 +136,19 @@ func (in *Ingester) Counts() Counts { return in.counts }
 
 // Run copies until ctx ends, then commits what it still holds.
 func (in *Ingester) Run(ctx context.Context) error {
-	forever := func() bool { return false }
-	if in.cfg.Follow == nil {
-		return in.copy(ctx, in.next, forever)
+	open := in.openAt(in.next)
+	if in.cfg.Follow != nil {
+		in.next = lake.Progress{}
+		open = func(ctx context.Context) (topic.Reader, error) {
+			return in.cfg.Follow(ctx, topic.Share{Group: groupName + string(in.cfg.Fleet.Name), Take: in.takeOver, Give: in.giveUp})
+		}
 	}
-	in.next = lake.Progress{}
-	share := topic.Share{Group: groupName + string(in.cfg.Fleet.Name), Take: in.takeOver, Give: in.giveUp}
-	reader, err := in.cfg.Follow(ctx, share)
-	return in.copyFrom(ctx, reader, err, forever)
+	return in.copy(ctx, open, func() bool { return false })
+}
+
+// openAt opens the topic at offsets.
+func (in *Ingester) openAt(from lake.Progress) func(context.Context) (topic.Reader, error) {
+	return func(ctx context.Context) (topic.Reader, error) { return in.cfg.Open(ctx, from) }
 }
 
 // takeOver begins with partitions where bronze ends, whoever wrote it.
@@ -184,14 +189,14 @@ func (in *Ingester) giveUp(ctx context.Context, partitions []int32) {
 
 // Drain copies until bronze holds everything below ends.
 func (in *Ingester) Drain(ctx context.Context, ends map[int32]int64) error {
-	return in.copy(ctx, in.next, func() bool { return reached(in.next, ends) })
+	return in.copy(ctx, in.openAt(in.next), func() bool { return reached(in.next, ends) })
 }
 
 // Replay reads the topic again from its start up to ends. Bronze knows its own
 // progress, so nothing is added; that it is so is what a replay shows.
 func (in *Ingester) Replay(ctx context.Context, ends map[int32]int64) error {
 	in.next = lake.Progress{}
-	return in.copy(ctx, lake.Progress{}, func() bool { return reached(in.next, ends) })
+	return in.copy(ctx, in.openAt(lake.Progress{}), func() bool { return reached(in.next, ends) })
 }
 
 func reached(next lake.Progress, ends map[int32]int64) bool {
@@ -203,13 +208,8 @@ func reached(next lake.Progress, ends map[int32]int64) bool {
 	return true
 }
 
-func (in *Ingester) copy(ctx context.Context, from lake.Progress, done func() bool) error {
-	reader, err := in.cfg.Open(ctx, from)
-	return in.copyFrom(ctx, reader, err, done)
-}
-
-// copyFrom copies what a reader, or the error of opening it, brings.
-func (in *Ingester) copyFrom(ctx context.Context, reader topic.Reader, err error, done func() bool) error {
+func (in *Ingester) copy(ctx context.Context, open func(context.Context) (topic.Reader, error), done func() bool) error {
+	reader, err := open(ctx)
 	if err != nil && ctx.Err() != nil {
 		return nil // it was asked to end before it began
 	}

@@ -181,10 +181,10 @@ func (b *Bronze) Add(item *drumbeat.Item) error {
 // Items returns how many items it holds.
 func (b *Bronze) Items() int { return b.items }
 
-// Append writes the dead letters and the gaps, then the items together with progress; all
-// items of a record must be in it. What stands below the tables' own progress
-// is there already and is skipped, so a call that failed can be repeated, with
-// more besides.
+// Append writes the dead letters and the gaps, then the items together with
+// progress; all items of a record must be in it. What stands below the tables'
+// own progress is there already and is skipped, so a call that failed can be
+// repeated, with more besides.
 func (b *Bronze) Append(ctx context.Context, next Progress) error {
 	l := b.lake
 	epoch := epochOf(l.Epoch(), b.Dead, deadPosition)

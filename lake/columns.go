@@ -141,11 +141,7 @@ func (c codec[T]) field(name string) delta.Field {
 }
 
 func (c codec[T]) names() []string {
-	out := make([]string, len(c.columns))
-	for i := range c.columns {
-		out[i] = c.columns[i].Name
-	}
-	return out
+	return c.schema().Names()
 }
 
 // names keeps one copy of each text that returns often: machines, types,

@@ -274,11 +274,7 @@ func (l *Lake) maintainedGold(ctx context.Context, name string) (*table, error) 
 		return nil, err
 	}
 	own := vectorCodec(nil).names()
-	schema := opened.Snapshot().Schema()
-	features := make([]string, len(schema))
-	for i := range schema {
-		features[i] = schema[i].Name
-	}
+	features := opened.Snapshot().Schema().Names()
 	if len(features) < len(own) || !slices.Equal(features[:len(own)], own) {
 		l.log.WarnContext(ctx, "a table under gold is none of ours and is left alone", "table", opened.Name())
 		return nil, nil

@@ -193,12 +193,17 @@ func check(ctx context.Context, cfg Config, admin *kadm.Client, spec Spec) error
 // In a topic that transactions write, the last offsets may be markers, which
 // no reader sees.
 func Ends(ctx context.Context, cfg Config, name string) (map[int32]int64, error) {
-	doing := "find the end of topic " + name
 	client, err := dial(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
+	return endsOf(ctx, cfg, client, name)
+}
+
+// endsOf is Ends with a client that is there.
+func endsOf(ctx context.Context, cfg Config, client *kgo.Client, name string) (map[int32]int64, error) {
+	doing := "find the end of topic " + name
 	listed, err := kadm.NewClient(client).ListCommittedOffsets(ctx, name)
 	if err == nil {
 		err = listed.Error()

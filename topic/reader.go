@@ -97,7 +97,7 @@ func (r *KafkaReader) locate(ctx context.Context, offsets map[int32]int64) error
 		return err
 	}
 	defer client.Close()
-	ends, err := Ends(ctx, r.cfg, r.topic.Name)
+	ends, err := endsOf(ctx, r.cfg, client, r.topic.Name)
 	if err != nil {
 		return err
 	}

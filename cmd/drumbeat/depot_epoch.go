@@ -43,15 +43,7 @@ func (d *depot) oldEnds(ctx context.Context, before topic.Topic, ends map[int32]
 	for partition, offset := range d.lake.BronzeProgress() {
 		next[partition] = max(next[partition], offset)
 	}
-	open := func() bool {
-		for partition, end := range ends {
-			if next[partition] < end {
-				return true
-			}
-		}
-		return false
-	}
-	if !open() {
+	if reachedAll(next, ends) {
 		return ends, nil
 	}
 	reader, err := d.reader(before)(ctx, next)
@@ -59,7 +51,7 @@ func (d *depot) oldEnds(ctx context.Context, before topic.Topic, ends map[int32]
 		return nil, err
 	}
 	defer reader.Close()
-	for open() {
+	for !reachedAll(next, ends) {
 		records, err := reader.Poll(ctx)
 		if err == nil {
 			err = ctx.Err()

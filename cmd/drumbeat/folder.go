@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"drumbeat"
@@ -251,6 +252,29 @@ func fleetNamed(fleetOrFolder string) (drumbeat.FleetName, drumbeat.Hash, error)
 		return "", "", err
 	}
 	return view.Fleet.Name, view.Hash, nil
+}
+
+// fleetAmong returns the place of the named fleet among those of the folder;
+// no name is the only fleet.
+func (f *folder) fleetAmong(names []drumbeat.FleetName, name drumbeat.FleetName) (int, error) {
+	if name == "" && len(names) == 1 {
+		return 0, nil
+	}
+	if at := slices.Index(names, name); at >= 0 {
+		return at, nil
+	}
+	var list []string
+	for _, n := range names {
+		list = append(list, string(n))
+	}
+	known := strings.Join(list, ", ")
+	switch {
+	case len(names) == 0:
+		return 0, fmt.Errorf("data folder %s holds no fleet yet; `drumbeat import` brings one: %w", f.dir, drumbeat.ErrNotFound)
+	case name == "":
+		return 0, fmt.Errorf("data folder %s holds the fleets %s: say which with --fleet: %w", f.dir, known, drumbeat.ErrInvalid)
+	}
+	return 0, fmt.Errorf("data folder %s holds no fleet %q, only %s: %w", f.dir, name, known, drumbeat.ErrNotFound)
 }
 
 // fleetFiles returns a fleet folder's files: a folder on disk, or else a ready

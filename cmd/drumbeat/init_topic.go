@@ -38,8 +38,8 @@ func (c *initCommand) proposeTopic(
 	return propose.FromRecords(ctx, recordsOf(ctx, kafka, name, ends), opts)
 }
 
-// brokerOf reaches the broker of a data folder: that of its site file, of the daemon that has
-// the folder, or one that is started for as long as it is read.
+// brokerOf reaches the broker of a data folder: that of its site file, of the
+// daemon that has the folder, or one that is started for as long as it is read.
 func brokerOf(ctx context.Context, p *process, dir string) (topic.Config, func() error, error) {
 	open := func() error { return nil }
 	file, err := loadSite(dir)

@@ -196,9 +196,9 @@ func (c *lakeRestoreCommand) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
-// groups are tables that are restored together: what one holds follows from
-// the progress of the other. The one that holds the group's progress is last,
-// so that a crash leaves it ahead of none.
+// groups are tables that are restored together. The one that holds the group's
+// progress is the first: if a crash comes between, the others are ahead of it,
+// and what they hold there comes again.
 var groups = map[string][]string{
 	"bronze": {"bronze", "lost", "dead_letters"},
 	"silver": {"silver/readings", "silver/aside", "silver/entries", "silver/machines", "silver/watermarks"},

@@ -86,10 +86,7 @@ func exportFile(ctx context.Context, s *delta.Snapshot, fields delta.Schema, for
 }
 
 func export(ctx context.Context, s *delta.Snapshot, fields delta.Schema, format string, to io.Writer) (int64, error) {
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f.Name
-	}
+	names := fields.Names()
 	out := bufio.NewWriterSize(to, 1<<20)
 	write := ndjsonRows(out, fields)
 	flush := out.Flush

@@ -29,7 +29,11 @@ func (f *lakeFlags) open(ctx context.Context, p *process) (*site, drumbeat.Fleet
 		return nil, "", err
 	}
 	s := &site{folder: opened, log: p.log}
-	name, err := s.fleetOf(f.Fleet)
+	names := make([]drumbeat.FleetName, len(s.head.Fleets))
+	for i, head := range s.head.Fleets {
+		names[i] = head.Name
+	}
+	at, err := s.fleetAmong(names, f.Fleet)
 	if err != nil {
 		return nil, "", err
 	}
@@ -39,23 +43,7 @@ func (f *lakeFlags) open(ctx context.Context, p *process) (*site, drumbeat.Fleet
 	if err != nil {
 		return nil, "", errors.Join(err, s.Close())
 	}
-	return s, name, nil
-}
-
-// fleetOf returns the named fleet of a folder; no name is the only fleet.
-func (f *folder) fleetOf(name drumbeat.FleetName) (drumbeat.FleetName, error) {
-	names := make([]string, len(f.head.Fleets))
-	for i, head := range f.head.Fleets {
-		if head.Name == name || name == "" && len(f.head.Fleets) == 1 {
-			return head.Name, nil
-		}
-		names[i] = string(head.Name)
-	}
-	if name == "" {
-		return "", fmt.Errorf("data folder %s holds the fleets %s: say which with --fleet: %w",
-			f.dir, strings.Join(names, ", "), drumbeat.ErrInvalid)
-	}
-	return "", fmt.Errorf("data folder %s holds no fleet %q, only %s: %w", f.dir, name, strings.Join(names, ", "), drumbeat.ErrNotFound)
+	return s, names[at], nil
 }
 
 // with opens the store and the named table of it.
@@ -287,11 +275,7 @@ func printShown(p *process, out *shownTable, fields delta.Schema, rows []lakeRow
 		return err
 	}
 	fmt.Fprintln(p.stdout)
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f.Name
-	}
-	return printTable(p.stdout, names, func(row func(...any)) {
+	return printTable(p.stdout, fields.Names(), func(row func(...any)) {
 		for _, r := range rows {
 			row(r.cells...)
 		}
@@ -307,11 +291,7 @@ func chosen(schema delta.Schema, names []string) (delta.Schema, error) {
 	for _, name := range names {
 		at := schema.Index(name)
 		if at < 0 {
-			known := make([]string, len(schema))
-			for i, f := range schema {
-				known[i] = f.Name
-			}
-			return nil, fmt.Errorf("there is no column %q; there are %s: %w", name, strings.Join(known, ", "), drumbeat.ErrNotFound)
+			return nil, fmt.Errorf("there is no column %q; there are %s: %w", name, strings.Join(schema.Names(), ", "), drumbeat.ErrNotFound)
 		}
 		out = append(out, schema[at])
 	}
@@ -339,12 +319,8 @@ func lastRows(ctx context.Context, s *delta.Snapshot, fields delta.Schema, n int
 		have += max(f.Rows(), 0)
 	}
 	slices.Reverse(files)
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f.Name
-	}
 	var rows []lakeRow
-	for batch, err := range s.Scan(ctx, delta.ScanOptions{Columns: names, Files: files}) {
+	for batch, err := range s.Scan(ctx, delta.ScanOptions{Columns: fields.Names(), Files: files}) {
 		if err != nil {
 			return nil, err
 		}

@@ -161,24 +161,15 @@ func (s *site) addFleet(ctx context.Context, files fs.FS, sim *simHead) (*depot,
 
 // depot returns the named fleet of the site; no name is the only fleet.
 func (s *site) depot(name drumbeat.FleetName) (*depot, error) {
-	if name == "" && len(s.depots) == 1 {
-		return s.depots[0], nil
-	}
-	names := make([]string, len(s.depots))
+	names := make([]drumbeat.FleetName, len(s.depots))
 	for i, d := range s.depots {
-		if d.def.Name == name {
-			return d, nil
-		}
-		names[i] = string(d.def.Name)
+		names[i] = d.def.Name
 	}
-	switch {
-	case len(names) == 0:
-		return nil, fmt.Errorf("data folder %s holds no fleet yet; `drumbeat import` brings one: %w", s.dir, drumbeat.ErrNotFound)
-	case name == "":
-		return nil, fmt.Errorf("data folder %s holds the fleets %s: say which with --fleet: %w",
-			s.dir, strings.Join(names, ", "), drumbeat.ErrInvalid)
+	at, err := s.fleetAmong(names, name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("data folder %s holds no fleet %q, only %s: %w", s.dir, name, strings.Join(names, ", "), drumbeat.ErrNotFound)
+	return s.depots[at], nil
 }
 
 // Close closes every part, the last opened first.

@@ -8,7 +8,6 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -16,15 +15,17 @@ import (
 
 	"github.com/eclipse/paho.golang/autopaho"
 	"github.com/eclipse/paho.golang/paho"
+
+	"drumbeat/topic"
 )
 
 const (
 	// inFlight bounds the messages that were received and not acknowledged:
 	// they are written together.
 	inFlight = 1000
-	// MaxPayload bounds a message; the broker is told so and keeps larger ones
-	// back.
-	MaxPayload = 1 << 20
+	// maxPacket bounds a message to what a record holds, with room for its
+	// topic; the broker is told so and keeps larger ones back.
+	maxPacket = topic.MaxRecordBytes + 64<<10
 	// sessionExpiry is how long the broker keeps messages for us while we are
 	// away, in seconds: a month.
 	sessionExpiry = 30 * 24 * 3600
@@ -66,7 +67,7 @@ func Run(ctx context.Context, cfg Config, take Take, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	received := make(chan paho.PublishReceived, inFlight)
-	maximum, packet := uint16(inFlight), uint32(MaxPayload+64<<10)
+	maximum, packet := uint16(inFlight), uint32(maxPacket)
 	connection, err := autopaho.NewConnection(ctx, autopaho.ClientConfig{
 		ServerUrls: cfg.Brokers, TlsCfg: cfg.TLS, KeepAlive: keepAlive,
 		SessionExpiryInterval: sessionExpiry,
@@ -145,10 +146,7 @@ func work(ctx context.Context, all []Subscription, received <-chan paho.PublishR
 			return fmt.Errorf("take %d messages of MQTT: %w", len(messages), err)
 		}
 		for i := range batch {
-			err := batch[i].Client.Ack(batch[i].Packet)
-			if err != nil && !errors.Is(err, paho.ErrPacketNotFound) {
-				continue // the connection is gone: it comes again
-			}
+			_ = batch[i].Client.Ack(batch[i].Packet) // if the connection is gone, it comes again
 		}
 	}
 }
